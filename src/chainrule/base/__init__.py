@@ -1,0 +1,1 @@
+"""Floor 0: errors, the user's place, trees."""

@@ -1,0 +1,1 @@
+"""Floor 1: types, the primitive record, programs."""

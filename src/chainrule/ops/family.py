@@ -1,0 +1,202 @@
+"""What operations of one family share: type rules, batch rules, entering into the table."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.base.errors import DtypeError, ShapeError
+from chainrule.ir.primitive import Case, Draw, Irregular, Primitive, Rule
+from chainrule.ir.types import ArrayType, result_dtype
+from chainrule.tracing.table import SCIPY_SPECIAL, TABLE
+from chainrule.tracing.trace import apply
+
+PRIMITIVES: dict[str, Primitive] = {}
+
+
+def primitive(**fields: Any) -> Primitive:
+    """Make the record and list it, so that tests and documents can walk over all of them."""
+    op = Primitive(**fields)
+    if op.name in PRIMITIVES:
+        raise ValueError(f"two primitives are called {op.name}")
+    PRIMITIVES[op.name] = op
+    return op
+
+
+# ---- elementwise -----------------------------------------------------------------------------------
+
+
+def elementwise(
+    ufunc: Any,
+    derivative: Any,
+    *,
+    symbolic: Callable[..., Any] | None,
+    cases: tuple[Case, ...],
+    name: str | None = None,
+    value: Rule | None = None,
+    special: tuple[str, ...] = (),
+    also: Sequence[Any] = (),
+    weak: bool = False,
+    irregular: tuple[Irregular, ...] = (),
+    lower: Rule | None = None,
+) -> Primitive:
+    """An operation that works entry by entry, entered under its ufunc.
+
+    Args:
+        ufunc: NumPy's ufunc, or None for one of scipy.special (then give name and value).
+        derivative: `Partials` of the scalar function, or Flat.
+        symbolic: the same for SymPy scalars: `(sympy, *expressions)`.
+        special: names in scipy.special that mean this operation.
+        also: further NumPy functions that mean it (np.abs for np.absolute is the same object).
+    """
+    op = primitive(
+        name=name or ufunc.__name__,
+        type_rule=elementwise_type(ufunc),
+        value=value or ufunc,
+        derivative=derivative,
+        batch=elementwise_batch,
+        symbolic=None if symbolic is None else each(symbolic),
+        lower=lower,
+        cases=cases,
+        weak=weak,
+        irregular=irregular,
+    )
+    handler = functools.partial(apply, op)
+    for key in (ufunc, *also):
+        if key is not None:
+            TABLE[key] = handler
+    for special_name in special:
+        SCIPY_SPECIAL[special_name] = handler
+    return op
+
+
+def elementwise_type(ufunc: Any) -> Rule:
+    """Broadcast shapes; the dtype that the ufunc itself resolves to, Python scalars weak."""
+
+    def rule(*types: ArrayType, **params: Any) -> ArrayType:
+        shape = broadcast(*types)
+        if ufunc is None:
+            dtype = result_dtype(*types)
+            dtype = dtype if dtype.kind in "fc" else np.dtype(float)
+            return ArrayType(shape, dtype)
+        weak = [t.promotion for t in types]
+        if all(isinstance(w, type) for w in weak):
+            weak = [t.dtype for t in types]
+        try:
+            dtype = ufunc.resolve_dtypes((*weak, *[None] * ufunc.nout))[-1]
+        except TypeError as error:
+            raise DtypeError(
+                f"{ufunc.__name__}: no such operation for these dtypes",
+                {f"operand {k}": t for k, t in enumerate(types)},
+            ) from error
+        return ArrayType(shape, dtype)
+
+    return rule
+
+
+def broadcast(*types: ArrayType) -> tuple[int, ...]:
+    """The common shape, or an error that shows them all."""
+    try:
+        return np.broadcast_shapes(*[t.shape for t in types])
+    except ValueError:
+        raise ShapeError(
+            "shapes that don't broadcast together",
+            {f"operand {k}": t for k, t in enumerate(types)},
+            "make them equal, or 1, from the last axis backwards",
+        ) from None
+
+
+def elementwise_batch(
+    op: Primitive, size: int, args: tuple[Any, ...], batched: tuple[bool, ...], **params: Any
+) -> Any:
+    """Batch axes in front, every example's axes aligned at the end."""
+    rank = max(np.ndim(a) - b for a, b in zip(args, batched, strict=True))
+    return apply(op, *align(args, batched, rank), **params)
+
+
+def align(args: tuple[Any, ...], batched: tuple[bool, ...], rank: int) -> list[Any]:
+    """Give every batched operand `rank` axes after its batch axis."""
+    aligned = []
+    for a, b in zip(args, batched, strict=True):
+        shape = np.shape(a)
+        if b and len(shape) - 1 < rank:
+            a = np.reshape(a, (shape[0], *(1,) * (rank - len(shape) + 1), *shape[1:]))
+        aligned.append(a)
+    return aligned
+
+
+def each(scalar: Callable[..., Any]) -> Rule:
+    """A SymPy rule for scalars, made to work on object arrays."""
+
+    def rule(sympy: Any, *arrays: Any, **params: Any) -> Any:
+        function = np.frompyfunc(lambda *xs: scalar(sympy, *xs, **params), len(arrays), 1)
+        return function(*arrays)
+
+    return rule
+
+
+def structural(value: Rule) -> Rule:
+    """A SymPy rule for operations that only move or add: NumPy does it on object arrays."""
+
+    def rule(sympy: Any, *arrays: Any, **params: Any) -> Any:
+        return value(*arrays, **params)
+
+    return rule
+
+
+# ---- cases -----------------------------------------------------------------------------------------
+
+
+def unary(low: float = -2.0, high: float = 2.0, dtypes: str = "d", **more: Any) -> tuple[Case, ...]:
+    """The usual cases of a unary operation on an interval: scalar, vector, matrix, empty."""
+    names = {"d": "f8", "f": "f4", "D": "c16"}
+    cases = [Case((Draw(shape, low, high),), **more) for shape in ((), (3,), (2, 3), (0,))]
+    cases += [Case((Draw((3,), low, high, names[d]),), **more) for d in dtypes if d != "d"]
+    return tuple(cases)
+
+
+def binary(
+    left: tuple[float, float] = (-2.0, 2.0),
+    right: tuple[float, float] = (-2.0, 2.0),
+    dtypes: str = "d",
+    **more: Any,
+) -> tuple[Case, ...]:
+    """The usual cases of a binary operation: equal shapes, broadcasting both ways, literals."""
+    names = {"d": "f8", "f": "f4", "D": "c16"}
+    shapes: list[tuple[tuple[int, ...], tuple[int, ...]]] = [
+        ((), ()), ((3,), (3,)), ((2, 3), (3,)), ((3,), (2, 1)), ((2, 1), (1, 3)), ((0,), ()),
+    ]  # fmt: skip
+    cases = [Case((Draw(a, *left), Draw(b, *right)), **more) for a, b in shapes]
+    for d in dtypes:
+        if d != "d":
+            pair = (Draw((3,), *left, names[d]), Draw((3,), *right, names[d]))
+            cases.append(Case(pair, **more))
+    return tuple(cases)
+
+
+# ---- axes ------------------------------------------------------------------------------------------
+
+
+def normal_axis(axis: int, ndim: int, what: str = "axis") -> int:
+    """An axis counted from the front, or an error."""
+    number = int(axis)
+    if not -ndim <= number < ndim:
+        raise ShapeError(
+            f"{what} {axis} is out of range for an array with {ndim} dimensions",
+            fix=f"use an axis from {-ndim} to {ndim - 1}" if ndim else "a scalar has no axes",
+        )
+    return number % ndim
+
+
+def normal_axes(axis: Any, ndim: int) -> tuple[int, ...]:
+    """A tuple of axes counted from the front; None means all of them."""
+    if axis is None:
+        return tuple(range(ndim))
+    axes = axis if isinstance(axis, (tuple, list)) else (axis,)
+    normal = tuple(normal_axis(a, ndim) for a in axes)
+    if len(set(normal)) != len(normal):
+        raise ShapeError("an axis is named twice", {"axis": axis})
+    return tuple(sorted(normal))

@@ -1,0 +1,1 @@
+"""Floor 2: a user's plain NumPy calls become equations."""

@@ -1,0 +1,305 @@
+"""What NumPy doesn't dispatch: creating arrays, lists of traced values, and `math`.
+
+While a trace runs, the functions below are replaced in NumPy's and math's namespaces by versions
+that recognise traced values on the tracing thread, and call the original otherwise. Entering is
+counted, so that traces may overlap on several threads; the last one out restores everything.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from chainrule.base.errors import TraceError
+from chainrule.tracing.buffer import Buffer
+from chainrule.tracing.table import RESOLVERS, SCIPY_SPECIAL, TABLE, TAKES_LISTS, call
+from chainrule.tracing.trace import resolve
+from chainrule.tracing.tracer import Tracer
+
+_PLAIN = {int, float, bool, complex, str, np.float64, np.float32, np.int64, np.bool_}
+
+
+def has_traced(value: Any) -> bool:
+    """Whether traced values sit anywhere in (nested lists of) a value."""
+    kind = type(value)
+    if kind is Tracer or kind is Buffer:
+        return True
+    if kind is list or kind is tuple:
+        return bool(set(map(type, value)) - _PLAIN) and any(map(has_traced, value))
+    return kind is np.ndarray and value.dtype.hasobject and any(map(has_traced, value.flat))
+
+
+def operand(value: Any) -> Any:
+    """What an operation can take: a tracer, an array or a number, out of whatever was given."""
+    kind = type(value)
+    if kind is Tracer or kind in _PLAIN:
+        return value
+    if kind in RESOLVERS:
+        return resolve(value)
+    if kind is list or kind is tuple or (kind is np.ndarray and value.dtype.hasobject):
+        return to_array(value)
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.view(np.ndarray) if kind is not np.ndarray and value.shape else value
+    if value is None or isinstance(value, (str, bytes, dict, set)):
+        raise TraceError(f"{value!r} is not an array or a number"[:120])
+    return _ORIGINAL["asarray"](value)
+
+
+def to_array(value: Any, dtype: Any = None) -> Any:
+    """np.array(value) where traced values may sit anywhere inside nested lists."""
+    if type(value) in RESOLVERS:
+        value = resolve(value)
+    if type(value) is Tracer:
+        return value if dtype is None else TABLE["astype"](value, dtype)
+    if isinstance(value, np.ndarray) and value.dtype.hasobject and has_traced(value):
+        value = value.tolist()
+    if type(value) in (list, tuple) and has_traced(value):
+        parts = [to_array(part) for part in value]
+        if any(type(part) is Tracer for part in parts):
+            stacked = TABLE["stack"](parts)
+            return stacked if dtype is None else TABLE["astype"](stacked, dtype)
+        value = parts
+    return _ORIGINAL["array"](value, dtype=dtype)
+
+
+# ---- the replacements ------------------------------------------------------------------------------
+
+
+def _array(
+    value: Any, dtype: Any = None, *, copy: Any = True, ndmin: int = 0, **kwargs: Any
+) -> Any:
+    if not has_traced(value):
+        made = _ORIGINAL["array"](value, dtype=dtype, copy=copy, ndmin=ndmin, **kwargs)
+        return _buffer(made) if type(made) is np.ndarray and copy else made
+    result = to_array(value, dtype)
+    if type(result) is not Tracer:
+        return _ORIGINAL["array"](result, copy=copy, ndmin=ndmin, **kwargs)
+    if copy and (type(value) is Tracer or type(value) in RESOLVERS):
+        result = TABLE["copy"](result)
+    if result.ndim < ndmin:
+        result = np.reshape(result, (1,) * (ndmin - result.ndim) + tuple(result.shape))
+    return result
+
+
+def _as_array(name: str) -> Callable[..., Any]:
+    def convert(value: Any, dtype: Any = None, *args: Any, **kwargs: Any) -> Any:
+        if type(value) is Buffer and not value._is_traced():
+            return value if dtype in (None, value.dtype) else value.astype(dtype)
+        if has_traced(value):
+            return to_array(value, dtype)
+        return _ORIGINAL[name](value, dtype, *args, **kwargs)
+
+    return convert
+
+
+def _made(name: str) -> Callable[..., Any]:
+    def make(*args: Any, **kwargs: Any) -> Any:
+        return _buffer(_ORIGINAL[name](*args, **kwargs))
+
+    return make
+
+
+def _buffer(array: Any) -> Any:
+    if type(array) is np.ndarray and array.dtype.kind in "fciub":
+        return array.view(Buffer) if array.base is None else array.copy().view(Buffer)
+    return array
+
+
+def _full(shape: Any, fill_value: Any, dtype: Any = None, **kwargs: Any) -> Any:
+    if not has_traced(fill_value):
+        return _buffer(_ORIGINAL["full"](shape, fill_value, dtype, **kwargs))
+    filled = to_array(fill_value, dtype)
+    size = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
+    return TABLE["copy"](np.broadcast_to(filled, size))
+
+
+def _like(name: str) -> Callable[..., Any]:
+    def make(prototype: Any, *args: Any, **kwargs: Any) -> Any:
+        if has_traced(prototype) and type(prototype) is not Buffer:
+            return call(_ORIGINAL[name], (to_array(prototype), *args), kwargs)
+        plain = np.ndarray.view(prototype, np.ndarray) if type(prototype) is Buffer else prototype
+        if name == "full_like" and any(map(has_traced, (*args, *kwargs.values()))):
+            return _full(kwargs.pop("shape", plain.shape), *args, **kwargs)
+        return _buffer(_ORIGINAL[name](plain, *args, **kwargs))
+
+    return make
+
+
+def _listing(name: str, original: Any, handler: Callable[..., Any]) -> Callable[..., Any]:
+    """A NumPy function that dispatches on its arguments, but not on what lists hold."""
+
+    def convert(*args: Any, **kwargs: Any) -> Any:
+        if args:
+            kind = type(args[0])
+            if kind is Tracer:  # NumPy would come to the same handler by a longer way
+                return call(original, args, kwargs)
+            if kind in (list, tuple, np.ndarray) and has_traced(args[0]):
+                args = (to_array(args[0]), *args[1:])
+        return original(*args, **kwargs)
+
+    return convert
+
+
+_CREATORS = ("zeros", "ones", "empty", "eye", "identity", "arange", "linspace", "full")
+_CONVERTERS = ("asarray", "asanyarray", "ascontiguousarray", "asfortranarray")
+_LIKES = ("zeros_like", "ones_like", "empty_like", "full_like")
+_ORIGINAL: dict[str, Any] = {
+    name: getattr(np, name) for name in ("array", *_CREATORS, *_CONVERTERS, *_LIKES)
+}
+
+_MATH = {
+    name: getattr(np, name)
+    for name in (
+        "sin cos tan sinh cosh tanh exp expm1 exp2 log log1p log2 log10 sqrt cbrt hypot fabs "
+        "degrees radians isfinite isinf isnan copysign fmod"
+    ).split()
+}
+_MATH |= {
+    "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan, "asinh": np.arcsinh,
+    "acosh": np.arccosh, "atanh": np.arctanh, "atan2": np.arctan2, "pow": np.power,
+}  # fmt: skip
+_MATH_SPECIAL = {"erf": "erf", "erfc": "erfc", "lgamma": "gammaln", "gamma": "gamma"}
+
+
+_local = threading.local()
+_lock = threading.Lock()
+_traces_running = 0
+
+
+def _guard(original: Any, replacement: Callable[..., Any]) -> Callable[..., Any]:
+    """The replacement on threads that trace, the original on all others."""
+
+    @functools.wraps(original)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        if getattr(_local, "depth", 0):
+            return replacement(*args, **kwargs)
+        return original(*args, **kwargs)
+
+    return guarded
+
+
+def _math_guard(original: Any, handler: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def guarded(*args: Any) -> Any:
+        for a in args:
+            if type(a) is Tracer or type(a) is Buffer:
+                return handler(*args)
+        return original(*args)
+
+    return guarded
+
+
+def _math_log(original: Any) -> Callable[..., Any]:
+    def log(x: Any, *base: Any) -> Any:
+        if not any(type(a) is Tracer or type(a) is Buffer for a in (x, *base)):
+            return original(x, *base)
+        return np.log(x) if not base else np.log(x) / np.log(base[0])
+
+    return functools.wraps(original)(log)
+
+
+class _Swap:
+    """The replaced names of one namespace: what stands there, and what replaces it."""
+
+    def __init__(self, namespace: dict[str, Any], new: dict[str, Any]) -> None:
+        self.namespace = namespace
+        self.new = new
+        self.old = {name: namespace[name] for name in new}
+
+    def enter(self) -> None:
+        self.namespace.update(self.new)
+
+    def leave(self) -> None:
+        self.namespace.update(self.old)
+
+
+def _numpy_replacements() -> dict[str, Any]:
+    new = {"array": _array, "full": _full}
+    new |= {name: _made(name) for name in _CREATORS if name != "full"}
+    new |= {name: _as_array(name) for name in _CONVERTERS}
+    new |= {name: _like(name) for name in _LIKES}
+    return {name: _guard(_ORIGINAL[name], replacement) for name, replacement in new.items()}
+
+
+def _list_replacements(prefix: str, namespace: dict[str, Any]) -> dict[str, Any]:
+    new = {}
+    for full_name, handler in TAKES_LISTS.items():
+        folder, _, name = full_name.rpartition(".")
+        if folder == prefix and name in namespace:
+            original = namespace[name]
+            new[name] = _guard(original, _listing(name, original, handler))
+    return new
+
+
+def _math_replacements() -> dict[str, Any]:
+    new: dict[str, Any] = {}
+    for name, ufunc in _MATH.items():
+        original = getattr(math, name, None)
+        if original is not None:
+            new[name] = _math_guard(original, ufunc)
+    for name, special in _MATH_SPECIAL.items():
+        new[name] = _math_guard(getattr(math, name), _special(special))
+    new["log"] = _math_log(math.log)
+    return new
+
+
+def _special(name: str) -> Callable[..., Any]:
+    return lambda *args: SCIPY_SPECIAL[name](*args)
+
+
+@functools.lru_cache(maxsize=1)
+def _swaps() -> tuple[_Swap, ...]:
+    numpy_names = _numpy_replacements() | _list_replacements("np", np.__dict__)
+    numpy_names |= TABLE["index_tricks"]()
+    return (
+        _Swap(np.__dict__, numpy_names),
+        _Swap(np.linalg.__dict__, _list_replacements("np.linalg", np.linalg.__dict__)),
+        _Swap(math.__dict__, _math_replacements()),
+    )
+
+
+class swapped:  # noqa: N801 - reads as a statement: `with swapped():`
+    """For its duration, creation functions on this thread recognise traced values."""
+
+    def __enter__(self) -> None:
+        global _traces_running
+        depth = getattr(_local, "depth", 0)
+        if depth == 0:
+            swaps = _swaps()
+            with _lock:
+                _traces_running += 1
+                if _traces_running == 1:
+                    for swap in swaps:
+                        swap.enter()
+        _local.depth = depth + 1
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        global _traces_running
+        _local.depth -= 1
+        if _local.depth == 0:
+            with _lock:
+                _traces_running -= 1
+                if _traces_running == 0:
+                    for swap in _swaps():
+                        swap.leave()
+
+
+def as_traced_leaf(leaf: Any) -> Any:
+    """A leaf of a traced function's result: a tracer or an array, never a buffer."""
+    if type(leaf) is Tracer:
+        return leaf
+    return operand(leaf) if isinstance(leaf, (np.ndarray, list)) else leaf
+
+
+TABLE["operand"] = operand

@@ -1,0 +1,209 @@
+"""The trace with values: a flat tape of what ran, holding only what a derivative will read."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from chainrule.base.place import INTERNAL, Place, user_place
+from chainrule.ir.primitive import Linear, Partials, Primitive
+from chainrule.ir.types import ArrayType, type_of
+from chainrule.tracing.table import TABLE
+from chainrule.tracing.trace import Trace, apply, describe_type, link, refresh, snapshot
+from chainrule.tracing.tracer import Tracer
+
+_PYTHON_NUMBERS = (int, float, complex, bool)
+_REAL_OF = {"c": {np.dtype("c8"): np.float32, np.dtype("c16"): np.float64}}
+FIELDS = 8
+
+
+class RecordTrace(Trace):
+    """Equations in flat lists: (op, operands, numbers, params, first output, value, code, lasti).
+
+    Per variable its shape and dtype are kept, so that a dropped value still has a type. A plain
+    array that a derivative rule will read later is copied, because the user may write to it
+    meanwhile; one that was marked read-only is not.
+    """
+
+    __slots__ = ("branches", "copies", "dtypes", "equations", "shapes")
+    keeps = False  # every equation, flat and constant ones too, but no values
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.equations: list[Any] = []
+        self.shapes: list[tuple[int, ...]] = []
+        self.dtypes: list[np.dtype[Any]] = []
+        self.copies: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self.branches: list[tuple[Place | None, bool]] = []
+
+    def input(self, value: Any, weak: bool = False) -> Tracer:
+        """A variable that derivatives are taken with respect to."""
+        return Tracer(self, value, self.new_number(value), weak)
+
+    def new_number(self, value: Any) -> int:
+        number = len(self.shapes)
+        self.shapes.append(value.shape)
+        self.dtypes.append(value.dtype)
+        return number
+
+    def lift(self, value: Any) -> Tracer:
+        return Tracer(self, value, -1)
+
+    def active(self, tracer: Tracer) -> bool:
+        return tracer.mark != -1 and tracer.dtype.kind in "fc"
+
+    def truth(self, tracer: Tracer) -> bool:
+        answer = super().truth(tracer)
+        self.branches.append((user_place(2), answer))
+        return answer
+
+    def process(self, op: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        operands: list[Any] = []
+        numbers: list[int] = []
+        nested = weak = False
+        for a in args:
+            number = -1
+            if type(a) is Tracer:
+                if a.alias is not None:
+                    refresh(a)
+                if a.owner is self:
+                    number = a.mark
+                weak = weak or a.weak
+                if a.owner is self or a.owner.passive:
+                    a = a.value
+                if type(a) is Tracer:
+                    nested = True
+                    if number < 0:
+                        a = snapshot(a)
+            operands.append(a)
+            numbers.append(number)
+        if weak:
+            weak = settle_weak(op, args, operands)
+        value = apply(op, *operands, **params) if nested else op.value(*operands, **params)
+        if not self.keeps:
+            if op.flat or max(numbers, default=-1) < 0:
+                return self._constant(op, value, args, params, weak)
+            kept = self._drop(op, args, operands, numbers, value)
+        else:
+            self._own(args, operands)
+            operands = [None if n >= 0 else a for n, a in zip(numbers, operands, strict=True)]
+            kept = (None,) * len(value) if op.multiple else None
+        frame = sys._getframe(1)
+        while INTERNAL[frame.f_code.co_filename] and frame.f_back is not None:
+            frame = frame.f_back
+        first = len(self.shapes)
+        if op.multiple:
+            result: Any = tuple(Tracer(self, part, self.new_number(part)) for part in value)
+        else:
+            self.shapes.append(value.shape)
+            self.dtypes.append(value.dtype)
+            result = Tracer(self, value, first, weak)
+            if op.view is not None:
+                link(result, args[0], op, params)
+        place = (frame.f_code, frame.f_lasti)
+        self.equations += (op, operands, numbers, params, first, kept, *place)
+        return result
+
+    def _constant(
+        self, op: Primitive, value: Any, args: tuple[Any, ...], params: dict[str, Any], weak: bool
+    ) -> Any:
+        """A result on which nothing that is differentiated has any influence."""
+        if op.multiple:
+            return tuple(Tracer(self, part, -1) for part in value)
+        result = Tracer(self, value, -1, weak)
+        if op.view is not None:
+            link(result, args[0], op, params)
+        return result
+
+    def _drop(
+        self,
+        op: Primitive,
+        args: tuple[Any, ...],
+        operands: list[Any],
+        numbers: list[int],
+        value: Any,
+    ) -> Any:
+        """Forget what no rule will read; own what one will. Returns the value, if it is read."""
+        derivative = op.derivative
+        if type(derivative) is Partials:
+            needs = 0
+            for number, reads in zip(numbers, derivative.reads, strict=False):
+                if number >= 0:
+                    needs |= reads
+            for k, a in enumerate(operands):
+                if not needs & (2 << k):
+                    operands[k] = None
+                elif type(args[k]) is np.ndarray:
+                    operands[k] = self.own(a)
+            return value if needs & 1 else None
+        if type(derivative) is Linear:
+            linear = op.linear_args(len(operands))
+            for k, a in enumerate(operands):
+                if k in linear:
+                    operands[k] = None if numbers[k] >= 0 else type_of(a)
+                elif type(args[k]) is np.ndarray:
+                    operands[k] = self.own(a)
+            return (None,) * len(value) if op.multiple else None
+        self._own(args, operands)
+        return value
+
+    def _own(self, args: tuple[Any, ...], operands: list[Any]) -> None:
+        for k, a in enumerate(args):
+            if type(a) is np.ndarray:
+                operands[k] = self.own(operands[k])
+
+    def own(self, array: np.ndarray) -> Any:
+        """A captured array as it is now, whatever is written to it later."""
+        if array.dtype.hasobject:
+            return TABLE["operand"](array)
+        if not array.flags.writeable:
+            return array
+        known = self.copies.get(id(array))
+        if known is None or not np.array_equal(known[1], array, equal_nan=array.dtype.kind in "fc"):
+            known = self.copies[id(array)] = (array, array.copy())
+        return known[1]
+
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        """The equations, first to last."""
+        equations = self.equations
+        for k in range(0, len(equations), FIELDS):
+            yield tuple(equations[k : k + FIELDS])
+
+    def type_of_number(self, number: int) -> ArrayType:
+        return ArrayType(self.shapes[number], self.dtypes[number])
+
+    def describe(self, tracer: Tracer) -> str:
+        refresh(tracer)
+        return f"Traced<{describe_type(tracer)}>({tracer.value!s})"
+
+
+def settle_weak(op: Primitive, args: tuple[Any, ...], operands: list[Any]) -> bool:
+    """Give traced Python numbers the dtype NumPy would; True if the result is one itself."""
+    strong = None
+    for original, a in zip(args, operands, strict=True):
+        if type(original) is Tracer and original.weak:
+            continue
+        if type(a) not in _PYTHON_NUMBERS:
+            strong = a.dtype if strong is None else np.promote_types(strong, a.dtype)
+    if strong is None:
+        return op.weak
+    if strong.kind in "fc":
+        kind = _REAL_OF["c"].get(strong, strong.type)
+        for k, original in enumerate(args):
+            a = operands[k]
+            if type(original) is Tracer and original.weak and type(a) is not Tracer:
+                operands[k] = kind(a) if a.dtype.kind != "c" else np.result_type(kind, "c8").type(a)
+    return False
+
+
+class ProgramTrace(RecordTrace):
+    """A trace with values that forgets nothing about the equations: it becomes a program."""
+
+    __slots__ = ()
+    keeps = True
+
+    def active(self, tracer: Tracer) -> bool:
+        return tracer.dtype.kind in "fc"

@@ -1,0 +1,268 @@
+"""Tracing without values, and turning what a trace recorded into a program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.base.errors import InternalError, TraceError
+from chainrule.base.place import Place, user_place
+from chainrule.base.trees import flatten, unflatten
+from chainrule.ir.primitive import Primitive
+from chainrule.ir.program import Constant, Equation, Operand, Program, Var
+from chainrule.ir.types import ArrayType, type_of
+from chainrule.tracing.creation import as_traced_leaf, swapped
+from chainrule.tracing.record import ProgramTrace, RecordTrace
+from chainrule.tracing.trace import apply, ground, link, refresh, resolve
+from chainrule.tracing.tracer import Tracer
+
+_INLINE_SIZE = 6
+
+
+class StageTrace(RecordTrace):
+    """A trace without values: types only. Truth and conversion to numbers raise."""
+
+    __slots__ = ("types",)
+    keeps = True
+    kind = "function traced without values"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.types: list[ArrayType] = []
+
+    def abstract(self, kind: ArrayType) -> Tracer:
+        """An input of which only the type is known."""
+        return Tracer(self, None, self._new(kind), kind.weak)
+
+    def _new(self, kind: ArrayType) -> int:
+        self.types.append(kind)
+        self.shapes.append(kind.shape)
+        self.dtypes.append(kind.dtype)
+        return len(self.types) - 1
+
+    def shape(self, tracer: Tracer) -> tuple[int, ...]:
+        return self.shapes[tracer.mark] if tracer.mark >= 0 else tracer.value.shape
+
+    def dtype(self, tracer: Tracer) -> np.dtype[Any]:
+        return self.dtypes[tracer.mark] if tracer.mark >= 0 else tracer.value.dtype
+
+    def active(self, tracer: Tracer) -> bool:
+        return True
+
+    def has_value(self, tracer: Tracer) -> bool:
+        return tracer.mark < 0
+
+    def finished(self, tracer: Tracer) -> Any:
+        if tracer.mark < 0:
+            return tracer.value
+        raise TraceError(
+            "a value was kept beyond the function that was being traced without values",
+            fix="return it from that function instead of storing it outside",
+        )
+
+    def concrete(self, tracer: Tracer, what: str) -> Any:
+        if tracer.mark < 0:
+            return super().concrete(tracer, what)
+        raise TraceError(
+            f"{what} needs the value, but here only shapes and dtypes are known",
+            {"value": self.describe(tracer)},
+            "choose with np.where(condition, a, b)",
+        )
+
+    def truth(self, tracer: Tracer) -> bool:
+        return bool(self.concrete(tracer, "bool()"))
+
+    def number(self, tracer: Tracer, what: str) -> Any:
+        return self.concrete(tracer, f"{what}()")
+
+    def to_array(self, tracer: Tracer, dtype: Any) -> Any:
+        return self.concrete(tracer, "a plain array")
+
+    def describe(self, tracer: Tracer) -> str:
+        return f"Traced<{ArrayType(tracer.shape, tracer.dtype)}>"
+
+    def process(self, op: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        operands: list[Any] = []
+        numbers: list[int] = []
+        types: list[ArrayType] = []
+        for a in args:
+            number = -1
+            if type(a) is Tracer:
+                if a.alias is not None:
+                    refresh(a)
+                kind = ArrayType(tuple(a.shape), a.dtype, a.weak)
+                if a.owner is self:
+                    number, a = a.mark, a.value
+            else:
+                a = self.own(a) if type(a) is np.ndarray else a
+                kind = type_of(a)
+            operands.append(a)
+            numbers.append(number)
+            types.append(kind)
+        outcome = op.type_rule(*types, **params)
+        from_here = [self._new(kind) for kind in (outcome if op.multiple else (outcome,))]
+        results = tuple(Tracer(self, None, n, self.types[n].weak) for n in from_here)
+        kept = (None,) * len(results) if op.multiple else None
+        place = user_place(2) or (None, None)
+        self.equations += (op, operands, numbers, params, from_here[0], kept, *place)
+        if op.multiple:
+            return results
+        if op.view is not None:
+            link(results[0], args[0], op, params)
+        return results[0]
+
+
+def trace_program(f: Callable[..., Any], *args: Any, values: bool = True) -> Program:
+    """Trace `f` at these arguments into a program.
+
+    With values, Python control flow follows the values and the program is the path taken.
+    """
+    leaves, in_tree = flatten(args)
+    trace = ProgramTrace() if values else StageTrace()
+    inputs = [_input(trace, resolve(leaf)) for leaf in leaves]
+    try:
+        with swapped():
+            out, out_tree = flatten(f(*unflatten(in_tree, inputs)))
+            out = [as_traced_leaf(leaf) for leaf in out]
+    finally:
+        trace.open = False
+    name = getattr(f, "__name__", type(f).__name__)
+    return close(trace, inputs, out, name, in_tree, out_tree)
+
+
+def _input(trace: RecordTrace, leaf: Any) -> Tracer:
+    kind = type_of(leaf)
+    if isinstance(trace, StageTrace):
+        return trace.abstract(kind)
+    value = ground(leaf)
+    if value is None:
+        raise InternalError("a trace with values was given an argument without one")
+    array = kind.dtype.type(value) if kind.weak else np.array(value, copy=True)
+    return trace.input(array[()] if not array.shape else array, weak=kind.weak)
+
+
+def close(
+    trace: RecordTrace,
+    inputs: Sequence[Tracer],
+    outputs: Sequence[Any],
+    name: str,
+    in_tree: Any = None,
+    out_tree: Any = None,
+) -> Program:
+    """The program of a finished trace, equations that no output needs left out."""
+    rows = list(trace.rows())
+    wanted = [t.mark if type(t) is Tracer and t.owner is trace else -1 for t in outputs]
+    needed = {number for number in wanted if number >= 0}
+    alive = []
+    for row in reversed(rows):
+        first, kept = row[4], row[5]
+        count = len(kept) if row[0].multiple else 1
+        if not needed.isdisjoint(range(first, first + count)):
+            needed.update(number for number in row[2] if number >= 0)
+            alive.append(row)
+    return _Builder(trace).build(inputs, list(reversed(alive)), wanted, outputs, name, in_tree, out_tree)
+
+
+class _Builder:
+    """Renumbers the variables that are left, and makes closure arrays into captured inputs."""
+
+    def __init__(self, trace: RecordTrace) -> None:
+        self.trace = trace
+        self.variables: dict[int, Var] = {}
+        self.captured: dict[int, tuple[Var, Any]] = {}
+        self.count = 0
+
+    def build(
+        self,
+        inputs: Sequence[Tracer],
+        rows: list[tuple[Any, ...]],
+        wanted: list[int],
+        outputs: Sequence[Any],
+        name: str,
+        in_tree: Any,
+        out_tree: Any,
+    ) -> Program:
+        head = tuple(self.variable(t.mark) for t in inputs)
+        for row in rows:
+            for a, number in zip(row[1], row[2], strict=True):
+                self.operand(a, number)
+        equations = tuple(self.equation(*row) for row in rows)
+        tail = tuple(
+            self.operand(_constant_of(t), number) for t, number in zip(outputs, wanted, strict=True)
+        )
+        return Program(
+            name=name,
+            inputs=head,
+            captured=tuple(self.captured.values()),
+            equations=equations,
+            outputs=tail,
+            in_tree=in_tree,
+            out_tree=out_tree,
+            branches=tuple(self.trace.branches),
+        )
+
+    def new(self, kind: ArrayType) -> Var:
+        self.count += 1
+        return Var(self.count - 1, kind)
+
+    def variable(self, number: int) -> Var:
+        if number not in self.variables:
+            self.variables[number] = self.new(self.trace.type_of_number(number))
+        return self.variables[number]
+
+    def operand(self, value: Any, number: int) -> Operand:
+        if number >= 0:
+            return self.variables.get(number) or Constant(None)
+        if type(value) is Tracer or (isinstance(value, np.ndarray) and value.size > _INLINE_SIZE):
+            if id(value) not in self.captured:
+                self.captured[id(value)] = (self.new(type_of(value)), value)
+            return self.captured[id(value)][0]
+        return Constant(value)
+
+    def equation(
+        self,
+        op: Primitive,
+        operands: list[Any],
+        numbers: list[int],
+        params: dict[str, Any],
+        first: int,
+        kept: Any,
+        code: Any,
+        lasti: Any,
+    ) -> Equation:
+        inputs = tuple(self.operand(a, n) for a, n in zip(operands, numbers, strict=True))
+        count = len(kept) if op.multiple else 1
+        outputs = tuple(self.variable(n) for n in range(first, first + count))
+        place = None if code is None else Place(code, lasti)
+        return Equation(op, inputs, params, outputs, place)
+
+
+def _constant_of(value: Any) -> Any:
+    return value.value if type(value) is Tracer and value.mark == -1 else value
+
+
+def evaluate(program: Program, *leaves: Any) -> list[Any]:
+    """Run a program on leaves, plain or traced: the NumPy engine, and every way to retrace."""
+    env: dict[int, Any] = {
+        var.number: leaf for var, leaf in zip(program.inputs, leaves, strict=True)
+    }
+    env.update((var.number, value) for var, value in program.captured)
+
+    def read(operand: Operand) -> Any:
+        return operand.value if isinstance(operand, Constant) else env[operand.number]
+
+    for equation in program.equations:
+        result = apply(equation.primitive, *map(read, equation.inputs), **equation.params)
+        if equation.primitive.multiple:
+            env.update(zip((var.number for var in equation.outputs), result, strict=True))
+        else:
+            env[equation.outputs[0].number] = result
+    return [read(out) for out in program.outputs]
+
+
+def run(program: Program, *args: Any) -> Any:
+    """Run a program on arguments of the trees it was traced with."""
+    leaves, _ = flatten(args)
+    return unflatten(program.out_tree, evaluate(program, *leaves))

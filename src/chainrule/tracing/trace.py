@@ -1,0 +1,313 @@
+"""Which trace records an operation, and how views follow the array they came from.
+
+There are no trace levels. Every trace takes a serial number when it opens; **the newest open trace
+among the operands records the operation**. Operands of other traces are captured inputs, and the
+value is computed by the same rule, one trace further out, down to NumPy. A tracer of a finished
+trace stands for its value.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from chainrule.base.errors import TraceError
+from chainrule.ir.primitive import Primitive
+from chainrule.ir.types import ArrayType, dtype_name
+from chainrule.tracing.table import RESOLVERS
+from chainrule.tracing.tracer import Tracer
+
+_serials = itertools.count(1)
+
+
+class Trace:
+    """What every kind of trace shares. `process` is what makes them differ."""
+
+    __slots__ = ("open", "serial")
+    # Tracers of a passive trace carry no derivative: arguments that aren't differentiated.
+    passive = False
+    kind = "traced function"
+
+    def __init__(self) -> None:
+        self.serial = next(_serials)
+        self.open = True
+
+    def process(self, op: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        """Record (or just run) one operation of which this trace owns an operand."""
+        raise NotImplementedError
+
+    def lift(self, value: Any) -> Tracer:
+        """A constant, as a tracer of this trace."""
+        raise NotImplementedError
+
+    def active(self, tracer: Tracer) -> bool:
+        """Whether a derivative may hang on this value."""
+        return True
+
+    # The answers below are those of a trace that has values; traces without override them.
+
+    def has_value(self, tracer: Tracer) -> bool:
+        """Whether a plain value stands (at some depth) under a tracer."""
+        return True
+
+    def finished(self, tracer: Tracer) -> Any:
+        """What a tracer stands for once its trace is over."""
+        return tracer.value
+
+    def shape(self, tracer: Tracer) -> tuple[int, ...]:
+        return tracer.value.shape
+
+    def dtype(self, tracer: Tracer) -> np.dtype[Any]:
+        return tracer.value.dtype
+
+    def concrete(self, tracer: Tracer, what: str) -> Any:
+        """The plain array under a tracer; raises in a trace without values."""
+        refresh(tracer)
+        value = tracer.value
+        return value.owner.concrete(value, what) if type(value) is Tracer else value
+
+    def truth(self, tracer: Tracer) -> bool:
+        """bool(tracer): Python's `if`, `while`, `and`, `or`, `not`, `assert`."""
+        return bool(self.concrete(tracer, "bool()"))
+
+    def mutable(self, tracer: Tracer) -> bool:
+        """Whether `x += 1` changes the array x, or rebinds the name to a new scalar."""
+        return bool(tracer.shape) or tracer.alias is not None
+
+    def number(self, tracer: Tracer, what: str) -> Any:
+        """float(tracer): allowed only where no derivative is dropped."""
+        refresh(tracer)
+        if self.open and self.active(tracer):
+            raise TraceError(
+                f"{what}() of a traced value would lose its derivative",
+                {"value": describe_type(tracer)},
+                "keep it traced with x.item(), or give the derivative up with cr.stop_gradient(x)",
+            )
+        value = tracer.value
+        return value.owner.number(value, what) if type(value) is Tracer else value
+
+    def to_array(self, tracer: Tracer, dtype: Any) -> Any:
+        """NumPy asks for the plain array, from code that doesn't dispatch."""
+        refresh(tracer)
+        if self.open and self.active(tracer):
+            raise TraceError(
+                "NumPy asked for the plain values of a traced array, which would lose its derivative",
+                {"value": describe_type(tracer)},
+                "write np.array(...) instead of a name imported from NumPy or a list of traced "
+                "values; and fill arrays that were made inside the function",
+            )
+        return np.asarray(tracer.value, dtype=dtype)
+
+    def describe(self, tracer: Tracer) -> str:
+        refresh(tracer)
+        return f"Tracer({tracer.value!r})"
+
+
+def describe_type(tracer: Tracer) -> str:
+    """f64[3], as errors print it."""
+    return str(ArrayType(tuple(tracer.shape), tracer.dtype))
+
+
+class PassiveTrace(Trace):
+    """Scalars that aren't differentiated: computed at once, but never taken for literals."""
+
+    __slots__ = ()
+    passive = True
+
+    def process(self, op: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        weak = op.weak and all(getattr(a, "weak", False) or type(a) in (int, float) for a in args)
+        plain = [a.value if type(a) is Tracer and a.owner.passive else a for a in args]
+        result = apply(op, *plain, **params)
+        if op.multiple or type(result) is Tracer:
+            return result
+        return Tracer(self, result, None, weak)
+
+    def lift(self, value: Any) -> Tracer:
+        return Tracer(self, value, None)
+
+    def active(self, tracer: Tracer) -> bool:
+        return False
+
+
+def apply(op: Primitive, *args: Any, **params: Any) -> Any:
+    """Perform an operation where it belongs: the one gate through which everything goes."""
+    newest = None
+    for a in args:
+        kind = type(a)
+        if kind is Tracer:
+            trace = a.owner
+            if not trace.open:
+                return apply(op, *map(resolve, args), **params)
+            if newest is None or trace.serial > newest.serial:
+                newest = trace
+        elif kind in RESOLVERS:
+            return apply(op, *map(resolve, args), **params)
+    if newest is None:
+        return op.value(*args, **params)
+    return newest.process(op, args, params)
+
+
+def resolve(value: Any) -> Any:
+    """What a finished trace's tracer, or a buffer, stands for."""
+    if type(value) in RESOLVERS:
+        value = RESOLVERS[type(value)](value)
+    while type(value) is Tracer and not value.owner.open:
+        if value.alias is not None:
+            refresh(value)
+            if value.owner.open:
+                break
+        value = value.owner.finished(value)
+    return value
+
+
+def ground(value: Any) -> Any:
+    """The plain array under any number of tracers; None when some trace has no values."""
+    while type(value) is Tracer:
+        if value.alias is not None:
+            refresh(value)
+        if type(value) is not Tracer or not value.owner.has_value(value):
+            return None
+        value = value.value
+    return value
+
+
+def newest_of(values: Iterable[Any]) -> Trace | None:
+    """The newest open trace among some values."""
+    traces = [v.owner for v in values if type(v) is Tracer and v.owner.open]
+    return max(traces, key=lambda trace: trace.serial, default=None)
+
+
+# ---- views -----------------------------------------------------------------------------------------
+
+
+class View:
+    """How a tracer came from its parent: the operation that NumPy would answer with a view."""
+
+    __slots__ = ("op", "params", "parent", "seen")
+
+    def __init__(self, parent: Tracer, op: Primitive, params: dict[str, Any], seen: int) -> None:
+        self.parent = parent
+        self.op = op
+        self.params = params
+        self.seen = seen
+
+
+class Log:
+    """Element writes to a root that no equation holds yet: flat position → value."""
+
+    __slots__ = ("entries", "flush")
+
+    def __init__(self, flush: Any) -> None:
+        self.entries: dict[int, Any] = {}
+        self.flush = flush
+
+
+def root_of(tracer: Tracer) -> Tracer:
+    """The array that owns the memory a tracer would share."""
+    while type(tracer.alias) is View:
+        tracer = tracer.alias.parent
+    return tracer
+
+
+def link(result: Tracer, parent: Any, op: Primitive, params: dict[str, Any]) -> None:
+    """Remember that `result` shares `parent`'s memory."""
+    assert op.view is not None
+    if type(parent) is Tracer and op.view(tuple(result.shape), **params):
+        result.alias = View(parent, op, params, root_of(parent).version)
+
+
+@lru_cache(maxsize=16)
+def numbering(shape: tuple[int, ...], fortran: bool = False) -> np.ndarray:
+    positions = np.arange(int(np.prod(shape))).reshape(shape)
+    if fortran:
+        positions = np.asfortranarray(positions)
+    positions.flags.writeable = False
+    return positions
+
+
+def _is_fortran(value: Any) -> bool:
+    """Whether an array lies in memory column by column, so that NumPy would copy to reshape it."""
+    return type(value) is np.ndarray and value.flags.f_contiguous and not value.flags.c_contiguous
+
+
+def positions_of(tracer: Tracer) -> np.ndarray:
+    """Where each element of a view lies in its root, counted in C order."""
+    view = tracer.alias
+    if type(view) is not View:
+        return numbering(tuple(tracer.shape), _is_fortran(tracer.value))
+    return view.op.value(positions_of(view.parent), **view.params)
+
+
+def settle_aliasing(tracer: Tracer) -> None:
+    """Drop the links of what NumPy would have copied (a reshape of a transpose, say)."""
+    view = tracer.alias
+    if type(view) is not View:
+        return
+    settle_aliasing(view.parent)
+    if not np.shares_memory(positions_of(tracer), positions_of(view.parent)):
+        tracer.alias = None
+
+
+def repoint(tracer: Tracer, current: Any) -> None:
+    """Make the name `tracer` mean another variable (after a write to its memory)."""
+    if type(current) is Tracer:
+        tracer.owner, tracer.value, tracer.mark = current.owner, current.value, current.mark
+    else:
+        tracer.owner, tracer.value, tracer.mark = _FINISHED, current, None
+
+
+def snapshot(tracer: Tracer) -> Tracer:
+    """The variable that a tracer names now, under a name that no later write re-points."""
+    if tracer.alias is not None:
+        refresh(tracer)
+    return Tracer(tracer.owner, tracer.value, tracer.mark, tracer.weak)
+
+
+class _Finished(Trace):
+    """Owns tracers that stand for a plain value."""
+
+    __slots__ = ()
+
+    def lift(self, value: Any) -> Tracer:
+        return Tracer(self, value, None)
+
+
+_FINISHED = _Finished()
+_FINISHED.open = False
+
+
+def refresh(tracer: Tracer) -> None:
+    """Bring a tracer up to date with the writes its memory has seen since it was made."""
+    view = tracer.alias
+    if view is None:
+        return
+    if type(view) is Log:
+        view.flush(tracer)
+        return
+    if view.seen == root_of(tracer).version and root_of(tracer).alias is None:
+        return
+    settle_aliasing(tracer)
+    chain = [tracer]
+    while type(chain[-1].alias) is View:
+        chain.append(chain[-1].alias.parent)
+    root = chain.pop()
+    if tracer is root:
+        return
+    if root.alias is not None:
+        refresh(root)
+    version = root.version
+    if view.seen == version:
+        return
+    # The root's current variable under another name, so that what is derived links to nothing.
+    current: Any = Tracer(root.owner, root.value, root.mark)
+    for name in reversed(chain):
+        how = name.alias
+        current = apply(how.op, current, **how.params)
+        if type(current) is Tracer:
+            current.alias = None
+        how.seen = version
+        repoint(name, current)

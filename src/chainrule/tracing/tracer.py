@@ -1,0 +1,402 @@
+"""The traced value: it answers NumPy's protocols, Python's operators and the ndarray methods.
+
+A tracer is a *name for a current variable* of a trace. A write re-points it; a view remembers
+where it came from (see view.py). What the methods do stands in the table; here is only the
+surface that makes a tracer feel like an ndarray.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from chainrule.base.errors import DtypeError, ShapeError, TraceError
+from chainrule.base.trees import register_leaf
+from chainrule.tracing.table import RESOLVERS, TABLE, call, lookup
+
+_NATIVE = {int, float, complex, bool, np.float64, np.float32, np.int64, np.bool_, np.complex128}
+
+
+class Tracer:
+    """A value under trace. Use it like an array; it records what is done to it."""
+
+    __slots__ = ("__weakref__", "alias", "mark", "owner", "value", "version", "weak")
+    __array_priority__ = 1000.0
+
+    def __init__(self, owner: Any, value: Any, mark: Any, weak: bool = False) -> None:
+        self.owner = owner  # the trace that it belongs to
+        self.value = value
+        self.mark = mark  # what its trace knows it by: a variable number, a tangent
+        self.weak = weak  # a Python number, to NumPy's promotion
+        self.alias: Any = None  # how it shares memory with another tracer (trace.View, trace.Log)
+        self.version = 0
+
+    # ---- what it is ----------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.owner.shape(self)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.owner.dtype(self)
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def itemsize(self) -> int:
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.itemsize
+
+    @property
+    def device(self) -> str:
+        return "cpu"
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of unsized object")
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        return self.owner.describe(self)
+
+    def __str__(self) -> str:
+        return str(self.owner.concrete(self, "str()"))
+
+    def __format__(self, spec: str) -> str:
+        return format(self.owner.concrete(self, "format()"), spec)
+
+    __hash__ = object.__hash__
+
+    # ---- NumPy's protocols ---------------------------------------------------------------------
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        return dispatch_ufunc(ufunc, method, inputs, kwargs)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return call(function, args, kwargs)
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+        return np
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        # A finished trace has no more derivative to lose; a running one would lose it silently.
+        return self.owner.to_array(self, dtype)
+
+    # ---- Python's conversions ------------------------------------------------------------------
+
+    def __bool__(self) -> bool:
+        return self.owner.truth(self)
+
+    def __float__(self) -> float:
+        return float(self.owner.number(self, "float"))
+
+    def __complex__(self) -> complex:
+        return complex(self.owner.number(self, "complex"))
+
+    def __int__(self) -> int:
+        return int(self.owner.concrete(self, "int()"))
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iu":
+            raise DtypeError(
+                "a traced floating-point value can't be an index",
+                {"type": f"{self.dtype}{list(self.shape)}"},
+                "convert it first: int(x)",
+            )
+        return operator.index(self.owner.concrete(self, "an index"))
+
+    def __floor__(self) -> int:
+        return math.floor(self.owner.concrete(self, "math.floor()"))
+
+    def __ceil__(self) -> int:
+        return math.ceil(self.owner.concrete(self, "math.ceil()"))
+
+    def __trunc__(self) -> int:
+        return math.trunc(self.owner.concrete(self, "math.trunc()"))
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return np.round(self, digits or 0)  # type: ignore[call-overload]
+
+    def item(self, *index: int) -> Any:
+        """The single element, still traced, so that its derivative is kept."""
+        if index:
+            flat = np.reshape(self, (-1,))
+            place = index if len(index) > 1 else (int(index[0]),)
+            return self[place] if len(index) > 1 else flat[place[0]]
+        if self.size != 1:
+            raise ShapeError(
+                "item() needs an array with exactly one element",
+                {"shape": self.shape},
+                "index it first, for example x[0].item()",
+            )
+        return self if not self.shape else np.reshape(self, ())
+
+    def tolist(self) -> Any:
+        """Nested lists of traced scalars."""
+        return [row.tolist() for row in self] if self.shape else self
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self.shape:
+            raise TypeError("iteration over a 0-d array")
+        return (self[i] for i in range(self.shape[0]))
+
+    def __contains__(self, value: Any) -> bool:
+        return bool(np.any(self == value))
+
+    def __reduce__(self) -> Any:
+        raise TraceError(
+            "a traced value can't be pickled or copied to another process",
+            fix="return it from the traced function, or pass cr.stop_gradient(x)",
+        )
+
+    def __copy__(self) -> Any:
+        return self.copy()
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self.copy()
+
+    # ---- indexing ------------------------------------------------------------------------------
+
+    def __getitem__(self, index: Any) -> Any:
+        return TABLE["getitem"](self, index)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        TABLE["setitem"](self, index, value)
+
+    def copy(self, order: str = "C") -> Any:
+        return TABLE["copy"](self)
+
+    # ---- the ndarray methods -------------------------------------------------------------------
+
+    @property
+    def T(self) -> Any:
+        return np.transpose(self)  # type: ignore[call-overload]
+
+    @property
+    def mT(self) -> Any:
+        return np.matrix_transpose(self)  # type: ignore[call-overload]
+
+    @property
+    def real(self) -> Any:
+        return np.real(self)  # type: ignore[call-overload]
+
+    @real.setter
+    def real(self, value: Any) -> None:
+        self[...] = value + 1j * np.imag(self)  # type: ignore[call-overload]
+
+    @property
+    def imag(self) -> Any:
+        return np.imag(self)  # type: ignore[call-overload]
+
+    @imag.setter
+    def imag(self, value: Any) -> None:
+        self[...] = np.real(self) + 1j * value  # type: ignore[call-overload]
+
+    @property
+    def flat(self) -> Iterator[Any]:
+        return iter(np.reshape(self, (-1,)))  # type: ignore[call-overload]
+
+    def reshape(self, *shape: Any, order: str = "C") -> Any:
+        target = shape[0] if len(shape) == 1 else shape
+        return np.reshape(self, target, order=order)  # type: ignore[call-overload]
+
+    def transpose(self, *axes: Any) -> Any:
+        order = axes[0] if len(axes) == 1 else (axes or None)
+        return np.transpose(self, order)  # type: ignore[call-overload]
+
+    def fill(self, value: Any) -> None:
+        self[...] = value
+
+    def conj(self) -> Any:
+        return np.conjugate(self)  # type: ignore[call-overload]
+
+    conjugate = conj
+
+    def dot(self, other: Any) -> Any:
+        return np.dot(self, other)
+
+    def astype(self, dtype: Any, order: str = "K", casting: str = "unsafe", copy: bool = True) -> Any:
+        return TABLE["astype"](self, dtype)
+
+    def view(self, *args: Any) -> Any:
+        if not args:
+            return self[...]
+        raise TraceError(
+            "a traced array can't be viewed as another dtype or class",
+            fix="convert it with .astype(dtype)",
+        )
+
+    # ---- operators that need more than a table entry -------------------------------------------
+
+    def __pos__(self) -> Any:
+        return np.positive(self)  # type: ignore[call-overload]
+
+    def __divmod__(self, other: Any) -> Any:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> Any:
+        return other // self, other % self
+
+    def __pow__(self, other: Any, modulus: None = None) -> Any:
+        return _operate(np.power, self, other)
+
+    def __rpow__(self, other: Any) -> Any:
+        return _operate(np.power, other, self)
+
+
+register_leaf(Tracer)
+
+
+def _operate(ufunc: np.ufunc, left: Any, right: Any) -> Any:
+    for side in (left, right):
+        kind = type(side)
+        if kind is not Tracer and kind not in _NATIVE:
+            return _operate_general(ufunc, left, right)
+    return TABLE[ufunc](left, right)
+
+
+def _operate_general(ufunc: np.ufunc, left: Any, right: Any) -> Any:
+    for side in (left, right):
+        if isinstance(side, (str, bytes, dict, set, type(None))) or (
+            not isinstance(side, Tracer) and getattr(side, "__array_ufunc__", ufunc) is None
+        ):
+            return NotImplemented
+    return lookup(ufunc)(TABLE["operand"](left), TABLE["operand"](right))
+
+
+def _binary(ufunc: np.ufunc) -> tuple[Callable[..., Any], ...]:
+    def forward(self: Tracer, other: Any) -> Any:
+        return _operate(ufunc, self, other)
+
+    def reflected(self: Tracer, other: Any) -> Any:
+        return _operate(ufunc, other, self)
+
+    def in_place(self: Tracer, other: Any) -> Any:
+        result = _operate(ufunc, self, other)
+        if result is NotImplemented or not self.owner.mutable(self):
+            return result
+        TABLE["setitem"](self, Ellipsis, result)
+        return self
+
+    return forward, reflected, in_place
+
+
+for _name, _ufunc in {
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "truediv": np.true_divide,
+    "floordiv": np.floor_divide,
+    "mod": np.remainder,
+    "matmul": np.matmul,
+    "and": np.bitwise_and,
+    "or": np.bitwise_or,
+    "xor": np.bitwise_xor,
+    "lshift": np.left_shift,
+    "rshift": np.right_shift,
+}.items():
+    _forward, _reflected, _in_place = _binary(_ufunc)
+    setattr(Tracer, f"__{_name}__", _forward)
+    setattr(Tracer, f"__r{_name}__", _reflected)
+    setattr(Tracer, f"__i{_name}__", _in_place)
+
+setattr(Tracer, "__ipow__", _binary(np.power)[2])
+
+for _name, _ufunc in {
+    "lt": np.less,
+    "le": np.less_equal,
+    "gt": np.greater,
+    "ge": np.greater_equal,
+    "eq": np.equal,
+    "ne": np.not_equal,
+}.items():
+    setattr(Tracer, f"__{_name}__", _binary(_ufunc)[0])
+
+
+def _unary(ufunc: np.ufunc) -> Callable[[Tracer], Any]:
+    return lambda self: TABLE[ufunc](self)
+
+
+setattr(Tracer, "__neg__", _unary(np.negative))
+setattr(Tracer, "__abs__", _unary(np.absolute))
+setattr(Tracer, "__invert__", _unary(np.invert))
+
+
+def _method(function: Callable[..., Any]) -> Callable[..., Any]:
+    def method(self: Tracer, *args: Any, **kwargs: Any) -> Any:
+        return call(function, (self, *args), kwargs)
+
+    method.__name__ = function.__name__
+    return method
+
+
+# Methods that are NumPy's function of the same name with the array first.
+for _function in (
+    np.sum, np.prod, np.mean, np.var, np.std, np.max, np.min, np.any, np.all, np.argmax, np.argmin,
+    np.argsort, np.cumsum, np.cumprod, np.trace, np.diagonal, np.ravel, np.squeeze, np.swapaxes,
+    np.repeat, np.take, np.clip, np.round, np.ptp, np.nonzero, np.searchsorted,
+):  # fmt: skip
+    setattr(Tracer, _function.__name__, _method(_function))
+
+
+def _flatten(self: Tracer, order: str = "C") -> Any:
+    """A copy, collapsed to one dimension."""
+    return TABLE["copy"](np.reshape(self, (-1,), order=order))  # type: ignore[call-overload]
+
+
+def _sort(self: Tracer, axis: int = -1, kind: Any = None, order: Any = None) -> None:
+    """Sort in place."""
+    self[...] = np.sort(self, axis=axis)  # type: ignore[call-overload]
+
+
+setattr(Tracer, "flatten", _flatten)
+setattr(Tracer, "sort", _sort)
+
+
+def dispatch_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: Any) -> Any:
+    """Run a ufunc, or one of its methods, on operands of which one at least is traced."""
+    out = kwargs.pop("out", None) if kwargs else None
+    if out is not None:
+        out = out if isinstance(out, tuple) else (out,)
+    operand = TABLE["operand"]
+    if method == "__call__":
+        handler = TABLE.get(ufunc) or lookup(ufunc)
+        args = [a if type(a) is Tracer else operand(a) for a in inputs]
+        dtype = kwargs.pop("dtype", None) if kwargs else None
+        result = call(ufunc, tuple(args), kwargs) if kwargs else handler(*args)
+        if dtype is not None:
+            result = TABLE["astype"](result, dtype)
+    else:
+        result = call(ufunc, inputs, kwargs, (ufunc, method))
+    if out is None or out == (None,):
+        return result
+    return _write_out(ufunc, out, result)
+
+
+def _write_out(ufunc: np.ufunc, out: tuple[Any, ...], result: Any) -> Any:
+    """`out=` is honoured where the target can hold a traced value, and refused elsewhere."""
+    target = out[0]
+    if len(out) == 1 and (type(target) is Tracer or type(target) in RESOLVERS):
+        target[...] = result
+        return target
+    if len(out) == 1 and type(result) is not Tracer:
+        target[...] = result
+        return target
+    raise TraceError(
+        f"np.{ufunc.__name__}: out= names a plain array, which can't hold a traced value",
+        fix="use the returned value; or make the array with np.zeros(...) inside the function",
+    )

@@ -1,0 +1,1 @@
+"""Floor 4: derivatives and batching, each program in, program out."""

@@ -1,0 +1,285 @@
+"""The two directions of one linearised equation: tangents pushed, cotangents pulled.
+
+Both carry, where a select lies on the path, the mask of what was taken: a derivative that is
+infinite or undefined behind an entry that was *not* taken must not count. The mask is an ordinary
+boolean of the program; it is made only where a partial derivative isn't finite, or may not stay so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.base.errors import DomainError, InternalError
+from chainrule.base.place import Place
+from chainrule.ir.primitive import Custom, Flat, Linear, Multilinear, Partials, Primitive, Undefined
+from chainrule.ir.types import ArrayType, type_of
+from chainrule.tracing.stage import StageTrace
+from chainrule.tracing.trace import apply
+from chainrule.tracing.tracer import Tracer
+from chainrule.transform.shape import fill
+
+
+class Mask:
+    """A boolean pattern that is worked out only when somebody needs it."""
+
+    __slots__ = ("_make", "_value")
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make: Callable[[], Any] | None = make
+        self._value: Any = None
+
+    def value(self) -> Any:
+        if self._make is not None:
+            self._value = self._make()
+            self._make = None
+        return self._value
+
+
+Masked = tuple[Any, Mask | None]
+
+
+def blank(partial: Any, mask: Mask | None, shape: tuple[int, ...]) -> Any:
+    """A partial with zeros where nothing was taken; untouched where it's plain and finite."""
+    if mask is None or isinstance(partial, (int, float, complex)):
+        return partial
+    if type(partial) is not Tracer and np.isfinite(partial).all():
+        return partial
+    return np.where(fill(mask.value(), shape), partial, np.zeros((), partial.dtype))
+
+
+def undefined(op: Primitive, place: Place | None) -> DomainError:
+    reason = op.derivative.reason if isinstance(op.derivative, Undefined) else ""
+    return DomainError(f"{op.name} has no derivative: {reason}", where=place or "")
+
+
+# ---- forward ---------------------------------------------------------------------------------------
+
+
+def push(
+    op: Primitive,
+    y: Any,
+    xs: Sequence[Any],
+    tangents: Sequence[Any],
+    params: dict[str, Any],
+) -> Any:
+    """The tangent of one operation's result; None where nothing varies.
+
+    Returns a tuple for an operation with several outputs.
+    """
+    derivative = op.derivative
+    if isinstance(derivative, Flat) or all(t is None for t in tangents):
+        return (None,) * len(y) if op.multiple else None
+    if isinstance(derivative, Partials):
+        return _push_partials(derivative, y, xs, tangents, params)
+    if isinstance(derivative, Linear):
+        return _push_linear(op, xs, tangents, params)
+    if isinstance(derivative, Multilinear):
+        total = None
+        for k, t in enumerate(tangents):
+            if t is not None:
+                part = apply(op, *xs[:k], t, *xs[k + 1 :], **params)
+                total = part if total is None else total + part
+        return total
+    if isinstance(derivative, Custom):
+        return derivative.forward(tuple(tangents), y, *xs, **params)
+    raise undefined(op, None)
+
+
+def _push_partials(
+    derivative: Partials, y: Any, xs: Sequence[Any], tangents: Sequence[Any], params: dict[str, Any]
+) -> Any:
+    total = None
+    for rule, t in zip(derivative.rules, tangents, strict=True):
+        if t is None:
+            continue
+        d = rule(y, *xs, **params) if callable(rule) else rule
+        part = t if d is ONE or (type(d) is float and d == 1.0) else d * t
+        total = part if total is None else total + part
+    return _as(total, y)
+
+
+def _as(tangent: Any, y: Any) -> Any:
+    """A tangent has the shape and dtype of its value, whatever broadcasting left out."""
+    if np.shape(tangent) != np.shape(y):
+        tangent = np.broadcast_to(tangent, np.shape(y))
+    if tangent.dtype is not y.dtype and tangent.dtype != y.dtype:
+        tangent = convert(tangent, y.dtype)
+    return tangent
+
+
+def _push_linear(
+    op: Primitive, xs: Sequence[Any], tangents: Sequence[Any], params: dict[str, Any]
+) -> Any:
+    linear = op.linear_args(len(xs))
+    if all(tangents[k] is None for k in linear):
+        return None
+    operands = list(xs)
+    for k in linear:
+        if tangents[k] is None:
+            operands[k] = np.zeros(np.shape(xs[k]), tangent_dtype(type_of(xs[k]).dtype))
+        else:
+            operands[k] = tangents[k]
+    return apply(op, *operands, **params)
+
+
+ONE = 1.0
+
+
+def convert(g: Any, dtype: np.dtype[Any]) -> Any:
+    """A derivative in the dtype of its variable: the real part for a real variable."""
+    if g.dtype.kind == "c" and dtype.kind != "c":
+        g = np.real(g)
+    return g if g.dtype == dtype else g.astype(dtype)
+
+
+def tangent_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Tangents of integers and booleans are floating point."""
+    return dtype if dtype.kind in "fc" else np.dtype(float)
+
+
+# ---- reverse ---------------------------------------------------------------------------------------
+
+
+class Row:
+    """One equation of a tape, with what its transpose needs."""
+
+    __slots__ = ("kind", "kinds", "numbers", "op", "params", "place", "xs", "y")
+
+    def __init__(self, row: tuple[Any, ...], trace: Any) -> None:
+        self.op, self.xs, self.numbers, self.params, first, self.y, code, lasti = row
+        self.place = None if code is None else Place(code, lasti)
+        self.kind = trace.type_of_number(first)
+        self.kinds = [
+            trace.type_of_number(n) if n >= 0 else None if x is None else x
+            for n, x in zip(self.numbers, self.xs, strict=True)
+        ]
+
+    def type(self, k: int) -> ArrayType:
+        kind = self.kinds[k]
+        return kind if type(kind) is ArrayType else type_of(kind)
+
+
+def transpose_linear(row: Row, g: Any, mask: Mask | None) -> list[tuple[int, Any, Mask | None]]:
+    """Cotangents of the linear operands: (operand, cotangent, mask) each."""
+    op, derivative = row.op, row.op.derivative
+    linear = op.linear_args(len(row.xs))
+    operands = list(row.xs)
+    for k in linear:
+        operands[k] = row.type(k)
+    parts = as_parts(derivative.transpose(g, *operands, **row.params), linear)
+    if mask is None and not derivative.selects:
+        return [(k, parts[k], None) for k in linear]
+    pattern = _pattern_transpose(row, operands, linear, mask)
+    return [(k, parts[k], Mask(lambda k=k: pattern()[k] > 0)) for k in linear]
+
+
+def as_parts(result: Any, linear: tuple[int, ...]) -> dict[int, Any]:
+    return dict(zip(linear, result if len(linear) != 1 else (result,), strict=True))
+
+
+def _pattern_transpose(
+    row: Row, operands: list[Any], linear: tuple[int, ...], mask: Mask | None
+) -> Callable[[], dict[int, Any]]:
+    """The transpose of the 0/1 pattern of what was taken, run once when first asked for."""
+    memo: list[dict[int, Any]] = []
+
+    def run() -> dict[int, Any]:
+        if not memo:
+            shape = row.kind.shape
+            ones = np.ones(shape) if mask is None else np.where(mask.value(), 1.0, 0.0)
+            types = [
+                ArrayType(a.shape, np.dtype(float)) if k in linear else a
+                for k, a in enumerate(operands)
+            ]
+            pattern = row.op.derivative.transpose(fill(ones, shape), *types, **row.params)
+            memo.append(as_parts(pattern, linear))
+        return memo[0]
+
+    return run
+
+
+def transpose_multilinear(
+    row: Row, g: Any, mask: Mask | None
+) -> list[tuple[int, Any, Mask | None]]:
+    """Cotangents of the operands that vary; residuals that nothing taken reads are blanked."""
+    derivative = row.op.derivative
+    answers = []
+    for k, number in enumerate(row.numbers):
+        if number < 0:
+            continue
+        operands = list(row.xs)
+        operands[k] = row.type(k)
+        down: Mask | None = None
+        if mask is not None:
+            operands = _blank_residuals(row, operands, k, mask)
+            down = Mask(lambda k=k, operands=operands: _support(row, operands, k, mask))
+        answers.append((k, derivative.transposes[k](g, *operands, **row.params), down))
+    return answers
+
+
+def _support(row: Row, operands: list[Any], k: int, mask: Mask) -> Any:
+    patterns = [
+        ArrayType(x.shape, np.dtype(float)) if j == k else np.where(np.equal(x, 0), 0.0, 1.0)
+        for j, x in enumerate(operands)
+    ]
+    ones = np.where(fill(mask.value(), row.kind.shape), 1.0, 0.0)
+    return row.op.derivative.transposes[k](ones, *patterns, **row.params) > 0
+
+
+def _blank_residuals(row: Row, operands: list[Any], k: int, mask: Mask) -> list[Any]:
+    """Zero in every other operand what only entries that weren't taken would multiply."""
+    blanked = list(operands)
+    for j, x in enumerate(operands):
+        if j == k or (type(x) is not Tracer and np.isfinite(x).all()):
+            continue
+        ones = [
+            ArrayType(np.shape(o), np.dtype(float)) if i == j else np.ones(np.shape(o))
+            for i, o in enumerate(operands)
+        ]
+        pattern = np.where(fill(mask.value(), row.kind.shape), 1.0, 0.0)
+        used = row.op.derivative.transposes[j](pattern, *ones, **row.params) > 0
+        blanked[j] = np.where(used, x, np.zeros((), x.dtype))
+    return blanked
+
+
+def transpose_custom(row: Row, gs: Any, pull: Callable[..., Any]) -> list[Any]:
+    """Cotangents by the rule's own reverse, or by transposing its forward map.
+
+    `gs` is one cotangent, or a tuple with None where an output has none. `pull(trace, seeds,
+    numbers)` is reverse mode itself, handed in.
+    """
+    derivative = row.op.derivative
+    if derivative.reverse is not None:
+        return list(derivative.reverse(gs, row.y, *row.xs, **row.params))
+    trace = StageTrace()
+    tangents = []
+    for k, number in enumerate(row.numbers):
+        kind = row.type(k)
+        varies = number >= 0 and kind.dtype.kind in "fc"
+        tangents.append(trace.abstract(ArrayType(kind.shape, kind.dtype)) if varies else None)
+    try:
+        out = derivative.forward(tuple(tangents), row.y, *row.xs, **row.params)
+    finally:
+        trace.open = False
+    outs = out if row.op.multiple else (out,)
+    seeds = [
+        (t.mark, g)
+        for t, g in zip(outs, gs if row.op.multiple else (gs,), strict=True)
+        if g is not None and type(t) is Tracer and t.owner is trace
+    ]
+    found = pull(trace, seeds, [t.mark for t in tangents if t is not None])
+    answers = iter(found)
+    return [None if t is None else next(answers) for t in tangents]
+
+
+def check_linear(row: Row, error: Exception) -> InternalError:
+    return InternalError(
+        f"the derivative rule of {row.op.name} is not linear in its tangents",
+        {"error": f"{type(error).__name__}: {error}"},
+        where=row.place,
+    )
+
+

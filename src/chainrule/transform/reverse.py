@@ -1,0 +1,246 @@
+"""Reverse mode: a tape walked backwards, each equation's tangent map transposed.
+
+Cotangents pair with tangents as Σ g·t without conjugation; conjugation happens once, where
+complex cotangents come in and gradients go out, so that the gradient of a real loss is the
+direction of steepest ascent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.ir.primitive import Custom, Flat, Linear, Multilinear, Partials
+from chainrule.ir.types import ArrayType
+from chainrule.tracing.record import FIELDS, RecordTrace
+from chainrule.tracing.trace import refresh
+from chainrule.tracing.tracer import Tracer
+from chainrule.transform.linear import (
+    Mask,
+    Row,
+    blank,
+    convert,
+    transpose_custom,
+    transpose_linear,
+    transpose_multilinear,
+    undefined,
+)
+from chainrule.transform.shape import any_to, fill, sum_to
+
+
+class _Sum:
+    """Several contributions to one variable's cotangent, added when the variable is reached."""
+
+    __slots__ = ("dense", "gathered", "masks")
+
+    def __init__(self) -> None:
+        self.dense: Any = None
+        self.masks: list[Mask] | None = []  # None: some contribution took every entry
+        self.gathered: dict[Any, list[Any]] = {}
+
+    def add(self, g: Any, mask: Mask | None) -> None:
+        self.dense = g if self.dense is None else self.dense + g
+        if mask is None:
+            self.masks = None
+        elif self.masks is not None:
+            self.masks.append(mask)
+
+    def gather(self, op: Any, piece: tuple[Any, Any, Any, Mask | None]) -> None:
+        self.gathered.setdefault(op, []).append(piece)
+
+    def total(self, kind: ArrayType) -> tuple[Any, Mask | None]:
+        g = self.dense
+        for op, pieces in self.gathered.items():
+            part = op.derivative.gather(kind, [piece[:3] for piece in pieces])
+            g = part if g is None else g + part
+        return g, None if self.masks is None else Mask(lambda: self._mask(kind))
+
+    def _mask(self, kind: ArrayType) -> Any:
+        pattern = ArrayType(kind.shape, np.dtype(float))
+        total: Any = False
+        for mask in self.masks or ():
+            total = np.logical_or(total, mask.value())
+        for op, pieces in self.gathered.items():
+            ones = [
+                (
+                    np.ones(np.shape(g)) if mask is None else np.where(mask.value(), 1.0, 0.0),
+                    operands,
+                    params,
+                )
+                for g, operands, params, mask in pieces
+            ]
+            total = np.logical_or(total, op.derivative.gather(pattern, ones) > 0)
+        return np.broadcast_to(total, kind.shape)
+
+
+def pull(
+    trace: RecordTrace,
+    seeds: Sequence[tuple[int, Any]],
+    inputs: Sequence[int],
+    masks: Sequence[Mask | None] = (),
+) -> list[Any]:
+    """Cotangents of the variables `inputs`, given those of some outputs.
+
+    `seeds` are (variable, cotangent) pairs. An input that nothing reaches gets None.
+    """
+    sweep = _Sweep(trace)
+    for k, (number, g) in enumerate(seeds):
+        sweep.add(number, g, masks[k] if k < len(masks) else None)
+    sweep.run()
+    return [sweep.take(number)[0] for number in inputs]
+
+
+class _Sweep:
+    def __init__(self, trace: RecordTrace) -> None:
+        self.trace = trace
+        self.shapes = trace.shapes
+        self.dtypes = trace.dtypes
+        self.cotangents: dict[int, Any] = {}
+
+    def add(self, number: int, g: Any, mask: Mask | None) -> None:
+        """Add one contribution; a lone one without a mask is kept bare."""
+        known = self.cotangents.get(number)
+        if known is None:
+            if mask is None:
+                self.cotangents[number] = g
+                return
+            known = self.cotangents[number] = _Sum()
+        elif type(known) is not _Sum:
+            if mask is None:
+                self.cotangents[number] = known + g
+                return
+            known = self._upgrade(number, known)
+        known.add(g, mask)
+
+    def gather(self, number: int, op: Any, piece: tuple[Any, Any, Any, Mask | None]) -> None:
+        known = self.cotangents.get(number)
+        if known is None:
+            known = self.cotangents[number] = _Sum()
+        elif type(known) is not _Sum:
+            known = self._upgrade(number, known)
+        known.gather(op, piece)
+
+    def _upgrade(self, number: int, bare: Any) -> _Sum:
+        known = self.cotangents[number] = _Sum()
+        known.add(bare, None)
+        return known
+
+    def take(self, number: int) -> tuple[Any, Mask | None]:
+        known = self.cotangents.pop(number, None)
+        if type(known) is _Sum:
+            return known.total(ArrayType(self.shapes[number], self.dtypes[number]))
+        return known, None
+
+    def run(self) -> None:
+        equations = self.trace.equations
+        for k in range(len(equations) - FIELDS, -1, -FIELDS):
+            op = equations[k]
+            first = equations[k + 4]
+            if op.multiple:
+                self._multiple(equations[k : k + FIELDS])
+                continue
+            g = self.cotangents.get(first)
+            if g is None:
+                continue
+            g, mask = self.take(first)
+            derivative = op.derivative
+            if type(derivative) is Partials:
+                self._partials(
+                    derivative, g, mask, first, equations[k + 1], equations[k + 2],
+                    equations[k + 3], equations[k + 5],
+                )  # fmt: skip
+            elif not isinstance(derivative, Flat):
+                self._general(Row(tuple(equations[k : k + FIELDS]), self.trace), g, mask)
+
+    def _partials(
+        self,
+        derivative: Partials,
+        g: Any,
+        mask: Mask | None,
+        first: int,
+        xs: list[Any],
+        numbers: list[int],
+        params: dict[str, Any],
+        y: Any,
+    ) -> None:
+        shape = self.shapes[first]
+        for rule, number in zip(derivative.rules, numbers, strict=True):
+            if number < 0:
+                continue
+            if callable(rule):
+                d = rule(y, *xs, **params)
+                part = g * (d if mask is None else blank(d, mask, shape))
+            else:
+                part = g if rule == 1.0 else g * rule
+            to = self.shapes[number]
+            down = mask
+            if to != shape:
+                part = sum_to(fill(part, shape), to)
+                if mask is not None:
+                    down = Mask(lambda to=to: any_to(fill(mask.value(), shape), to))
+            dtype = self.dtypes[number]
+            if part.dtype is not dtype and part.dtype != dtype:
+                part = convert(part, dtype)
+            self.add(number, part, down)
+
+    def _general(self, row: Row, g: Any, mask: Mask | None) -> None:
+        derivative = row.op.derivative
+        g = fill(g, row.kind.shape)
+        if isinstance(derivative, Linear):
+            if derivative.gather is not None and row.numbers[0] >= 0:
+                piece = (g, tuple(row.xs[1:]), row.params, mask)
+                self.gather(row.numbers[0], row.op, piece)
+                return
+            answers = transpose_linear(row, g, mask)
+        elif isinstance(derivative, Multilinear):
+            answers = transpose_multilinear(row, g, mask)
+        elif isinstance(derivative, Custom):
+            parts = transpose_custom(row, g, self._masked_pull(mask))
+            answers = [(k, part, None) for k, part in enumerate(parts)]
+        else:
+            raise undefined(row.op, row.place)
+        for k, part, down in answers:
+            self._add_to_operand(row, k, part, down)
+
+    def _masked_pull(self, mask: Mask | None) -> Any:
+        def inner(trace: RecordTrace, seeds: Any, inputs: Sequence[int]) -> list[Any]:
+            return pull(trace, seeds, inputs, [mask] * len(seeds))
+
+        return inner
+
+    def _multiple(self, fields: list[Any]) -> None:
+        op, first, kept = fields[0], fields[4], fields[5]
+        numbers = range(first, first + len(kept))
+        gs = tuple(self.take(number)[0] for number in numbers)
+        if isinstance(op.derivative, Flat) or all(g is None for g in gs):
+            return
+        row = Row(tuple(fields), self.trace)
+        if not isinstance(op.derivative, Custom):
+            raise undefined(op, row.place)
+        gs = tuple(
+            None if g is None else fill(g, self.shapes[n])
+            for g, n in zip(gs, numbers, strict=True)
+        )
+        for k, part in enumerate(transpose_custom(row, gs, pull)):
+            self._add_to_operand(row, k, part, None)
+
+    def _add_to_operand(self, row: Row, k: int, part: Any, mask: Mask | None) -> None:
+        number = row.numbers[k]
+        if number < 0 or part is None:
+            return
+        dtype = self.dtypes[number]
+        if part.dtype != dtype:
+            if dtype.kind not in "fc":
+                return
+            part = convert(part, dtype)
+        self.add(number, part, mask)
+
+
+def result_number(trace: RecordTrace, result: Any) -> int:
+    """The variable that a traced function's result names, or -1 when it's a constant."""
+    if type(result) is not Tracer:
+        return -1
+    refresh(result)
+    return result.mark if result.owner is trace else -1

@@ -1,0 +1,33 @@
+"""Cotangents and masks brought to a variable's shape: the transposes of broadcasting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def sum_to(g: Any, shape: tuple[int, ...]) -> Any:
+    """Add up the entries of `g` that broadcasting made out of one entry of `shape`."""
+    have = np.shape(g)
+    if have == shape:
+        return g
+    extra = len(have) - len(shape)
+    axes = tuple(range(extra)) + tuple(
+        extra + i for i, n in enumerate(shape) if n == 1 and have[extra + i] != 1
+    )
+    if axes:
+        g = np.sum(g, axis=axes)
+    return np.reshape(g, shape)
+
+
+def fill(g: Any, shape: tuple[int, ...]) -> Any:
+    """A cotangent of the full shape, from one that may have been kept as a scalar."""
+    return g if np.shape(g) == shape else np.broadcast_to(g, shape)
+
+
+def any_to(mask: Any, shape: tuple[int, ...]) -> Any:
+    """The boolean `sum_to`: true where any entry that came from there is true."""
+    if np.shape(mask) == shape:
+        return mask
+    return sum_to(np.where(mask, 1.0, 0.0), shape) > 0
