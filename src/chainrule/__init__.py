@@ -1,6 +1,84 @@
-"""chainrule: differentiate plain NumPy by every method, see it, train with it."""
+"""chainrule: differentiate plain NumPy by every method, see it, train with it.
 
-from chainrule import ops as _ops
+Users write `import numpy as np` and Python. The names below are all there is to learn.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from chainrule import ops as _ops  # noqa: F401 - enters NumPy's names into the table
+from chainrule.base.errors import (
+    ArgumentError,
+    ChainruleError,
+    DomainError,
+    DtypeError,
+    ExpressionError,
+    GradientError,
+    InternalError,
+    LinearAlgebraError,
+    OutOfBoundsError,
+    ShapeError,
+    TraceError,
+    UnsupportedError,
+)
+from chainrule.ir.program import Program
+from chainrule.tracing.stage import trace
 from chainrule.transform.batch import vmap
 from chainrule.transform.forward import jvp, linearize
 from chainrule.transform.gradient import grad, value_and_grad, vjp
+
+# Names whose modules are read when they're first used: public name → module.
+_LATER = {
+    "checkpoint": "chainrule.transform.custom",
+    "custom_jvp": "chainrule.transform.custom",
+    "custom_vjp": "chainrule.transform.custom",
+    "stop_gradient": "chainrule.transform.custom",
+    "hessian": "chainrule.transform.jacobian",
+    "hvp": "chainrule.transform.jacobian",
+    "jacfwd": "chainrule.transform.jacobian",
+    "jacobian": "chainrule.transform.jacobian",
+    "jacrev": "chainrule.transform.jacobian",
+    "finite_difference": "chainrule.transform.difference",
+    "symbolic": "chainrule.transform.symbolic",
+    "check_grads": "chainrule.transform.check",
+    "compare": "chainrule.transform.compare",
+    "differentiability": "chainrule.transform.differentiability",
+}
+
+__all__ = [
+    "ArgumentError",
+    "ChainruleError",
+    "DomainError",
+    "DtypeError",
+    "ExpressionError",
+    "GradientError",
+    "InternalError",
+    "LinearAlgebraError",
+    "OutOfBoundsError",
+    "Program",
+    "ShapeError",
+    "TraceError",
+    "UnsupportedError",
+    "grad",
+    "jvp",
+    "linearize",
+    "trace",
+    "value_and_grad",
+    "vjp",
+    "vmap",
+    *_LATER,
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        value = getattr(importlib.import_module(_LATER[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -185,6 +185,29 @@ class Primitive:
     def flat(self) -> bool:
         return isinstance(self.derivative, Flat)
 
+    @cached_property
+    def plans(self) -> dict[int, tuple[bool, tuple[int, ...], tuple[int, ...]]]:
+        """What `plan` has worked out so far."""
+        return {}
+
+    def plan(self, traced: int) -> tuple[bool, tuple[int, ...], tuple[int, ...]]:
+        """For partials, with bit k of `traced` set where operand k varies: what rules will read.
+
+        Returns whether the output is read, the operands that nobody reads, and those that are.
+        """
+        known = self.plans.get(traced)
+        if known is None:
+            assert isinstance(self.derivative, Partials)
+            needs = 0
+            for k, reads in enumerate(self.derivative.reads):
+                if traced >> k & 1:
+                    needs |= reads
+            count = len(self.derivative.rules)
+            read = tuple(k for k in range(count) if needs & (2 << k))
+            unread = tuple(k for k in range(count) if not needs & (2 << k))
+            known = self.plans[traced] = (bool(needs & 1), unread, read)
+        return known
+
     def linear_args(self, count: int) -> tuple[int, ...]:
         """The operands in which the operation is linear, of `count` in all."""
         args = self.derivative.args if isinstance(self.derivative, Linear) else ()

@@ -15,14 +15,17 @@ from chainrule.ir.types import ArrayType
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Var:
-    """One value of a program: its number and its type."""
+    """One value of a program: its number, its type, and the user's name for it if known."""
 
     number: int
     type: ArrayType
+    label: str | None = None
 
     @property
     def name(self) -> str:
-        """a … z, aa, ab …"""
+        """The user's own name, or a … z, aa, ab …"""
+        if self.label is not None:
+            return self.label
         letters, n = "", self.number
         while True:
             letters = chr(ord("a") + n % 26) + letters
@@ -134,7 +137,7 @@ def _param(value: Any) -> str:
     if isinstance(value, slice):
         parts = ["" if p is None else str(p) for p in (value.start, value.stop)]
         return ":".join(parts + ([str(value.step)] if value.step is not None else []))
-    if isinstance(value, tuple):
+    if type(value) is tuple:
         return f"({', '.join(map(_param, value))}{',' * (len(value) == 1)})"
     if value is Ellipsis:
         return "..."

@@ -98,7 +98,7 @@ class Buffer(np.ndarray):
 
     def __setitem__(self, index: Any, value: Any) -> None:
         value = TABLE["operand"](value)
-        key = tuple(TABLE["operand"](i) for i in (index if isinstance(index, tuple) else (index,)))
+        key = tuple(map(_resolved, index if isinstance(index, tuple) else (index,)))
         root = self if self._root is None else self._root
         traced = type(value) is Tracer or any(type(i) is Tracer for i in key)
         if root._cell is None:
@@ -187,6 +187,11 @@ class Buffer(np.ndarray):
 
     def __complex__(self) -> complex:
         return complex(self.current())
+
+
+def _resolved(index: Any) -> Any:
+    """An index entry with lists turned into arrays and buffers into what they stand for."""
+    return TABLE["operand"](index) if isinstance(index, (list, np.ndarray)) else index
 
 
 def _untraced(index: Any) -> Any:

@@ -61,39 +61,34 @@ class RecordTrace(Trace):
         return answer
 
     def process(self, op: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        # The hot path of everything that runs uncompiled: no helper calls that could be spared.
         operands: list[Any] = []
         numbers: list[int] = []
-        nested = weak = False
+        nested = weak = varies = False
         for a in args:
             number = -1
             if type(a) is Tracer:
                 if a.alias is not None:
                     refresh(a)
+                weak = weak or a.weak
                 if a.owner is self:
                     number = a.mark
-                weak = weak or a.weak
-                if a.owner is self or a.owner.passive:
+                    varies = varies or number >= 0
                     a = a.value
-                if type(a) is Tracer:
+                    nested = nested or type(a) is Tracer
+                elif a.owner.passive:
+                    a = a.value
+                else:
                     nested = True
-                    if number < 0:
-                        a = snapshot(a)
+                    a = snapshot(a)
             operands.append(a)
             numbers.append(number)
         if weak:
             weak = settle_weak(op, args, operands)
         value = apply(op, *operands, **params) if nested else op.value(*operands, **params)
-        if not self.keeps:
-            if op.flat or max(numbers, default=-1) < 0:
-                return self._constant(op, value, args, params, weak)
-            kept = self._drop(op, args, operands, numbers, value)
-        else:
-            self._own(args, operands)
-            operands = [None if n >= 0 else a for n, a in zip(numbers, operands, strict=True)]
-            kept = (None,) * len(value) if op.multiple else None
-        frame = sys._getframe(1)
-        while INTERNAL[frame.f_code.co_filename] and frame.f_back is not None:
-            frame = frame.f_back
+        if not self.keeps and (not varies or op.flat):
+            return self._constant(op, value, args, params, weak)
+        kept = self._drop(op, args, operands, numbers, value)
         first = len(self.shapes)
         if op.multiple:
             result: Any = tuple(Tracer(self, part, self.new_number(part)) for part in value)
@@ -103,8 +98,10 @@ class RecordTrace(Trace):
             result = Tracer(self, value, first, weak)
             if op.view is not None:
                 link(result, args[0], op, params)
-        place = (frame.f_code, frame.f_lasti)
-        self.equations += (op, operands, numbers, params, first, kept, *place)
+        frame: Any = sys._getframe(2)
+        while INTERNAL[frame.f_code.co_filename] and frame.f_back is not None:
+            frame = frame.f_back
+        self.equations += (op, operands, numbers, params, first, kept, frame.f_code, frame.f_lasti)
         return result
 
     def _constant(
@@ -129,16 +126,17 @@ class RecordTrace(Trace):
         """Forget what no rule will read; own what one will. Returns the value, if it is read."""
         derivative = op.derivative
         if type(derivative) is Partials:
-            needs = 0
-            for number, reads in zip(numbers, derivative.reads, strict=False):
+            traced = 0
+            for k, number in enumerate(numbers):
                 if number >= 0:
-                    needs |= reads
-            for k, a in enumerate(operands):
-                if not needs & (2 << k):
-                    operands[k] = None
-                elif type(args[k]) is np.ndarray:
-                    operands[k] = self.own(a)
-            return value if needs & 1 else None
+                    traced |= 1 << k
+            keeps_value, unread, read = op.plans.get(traced) or op.plan(traced)
+            for k in unread:
+                operands[k] = None
+            for k in read:
+                if type(args[k]) is np.ndarray:
+                    operands[k] = self.own(operands[k])
+            return value if keeps_value else None
         if type(derivative) is Linear:
             linear = op.linear_args(len(operands))
             for k, a in enumerate(operands):
@@ -207,3 +205,18 @@ class ProgramTrace(RecordTrace):
 
     def active(self, tracer: Tracer) -> bool:
         return tracer.dtype.kind in "fc"
+
+    def _drop(
+        self,
+        op: Primitive,
+        args: tuple[Any, ...],
+        operands: list[Any],
+        numbers: list[int],
+        value: Any,
+    ) -> Any:
+        """A program needs its constants, and no values of variables."""
+        self._own(args, operands)
+        for k, number in enumerate(numbers):
+            if number >= 0:
+                operands[k] = None
+        return (None,) * len(value) if op.multiple else None

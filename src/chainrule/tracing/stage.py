@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from chainrule.base.errors import InternalError, TraceError
 from chainrule.base.place import Place, user_place
-from chainrule.base.trees import flatten, unflatten
+from chainrule.base.trees import flatten, paths, unflatten
 from chainrule.ir.primitive import Primitive
 from chainrule.ir.program import Constant, Equation, Operand, Program, Var
 from chainrule.ir.types import ArrayType, type_of
@@ -129,7 +130,45 @@ def trace_program(f: Callable[..., Any], *args: Any, values: bool = True) -> Pro
     finally:
         trace.open = False
     name = getattr(f, "__name__", type(f).__name__)
-    return close(trace, inputs, out, name, in_tree, out_tree)
+    return close(trace, inputs, out, name, in_tree, out_tree, argument_names(f, args))
+
+
+def argument_names(f: Callable[..., Any], args: Sequence[Any]) -> list[str | None]:
+    """The user's name for each leaf of the arguments: x, x.weight, x['a'], or None."""
+    try:
+        parameters = [str(p) for p in inspect.signature(f).parameters]
+    except (TypeError, ValueError):
+        parameters = []
+    names: list[str | None] = []
+    for k, arg in enumerate(args):
+        tails = paths(arg)
+        known = k < len(parameters)
+        names += [parameters[k] + tail if known else None for tail in tails]
+    return names
+
+
+def trace(f: Callable[..., Any], *args: Any) -> Program:
+    """The program of a function here: what every derivative is made from.
+
+    Args:
+        f: a function of arrays, numbers or trees of them, written in plain NumPy.
+        args: where to trace it. Python control flow follows these values, and the program is the
+            path taken.
+
+    Returns:
+        A `Program`. Printed, it shows one equation per line with its type and the user's line.
+
+    Raises:
+        TraceError, UnsupportedError: the function does something that can't be traced.
+
+    Example:
+        >>> import numpy as np
+        >>> import chainrule as cr
+        >>> program = cr.trace(lambda x: np.sin(x) * x, 2.0)
+        >>> [equation.primitive.name for equation in program.equations]
+        ['sin', 'multiply']
+    """
+    return trace_program(f, *args)
 
 
 def _input(trace: RecordTrace, leaf: Any) -> Tracer:
@@ -150,6 +189,7 @@ def close(
     name: str,
     in_tree: Any = None,
     out_tree: Any = None,
+    labels: Sequence[str | None] = (),
 ) -> Program:
     """The program of a finished trace, equations that no output needs left out."""
     rows = list(trace.rows())
@@ -162,14 +202,17 @@ def close(
         if not needed.isdisjoint(range(first, first + count)):
             needed.update(number for number in row[2] if number >= 0)
             alive.append(row)
-    return _Builder(trace).build(inputs, list(reversed(alive)), wanted, outputs, name, in_tree, out_tree)
+    builder = _Builder(trace, {t.mark: label for t, label in zip(inputs, labels, strict=False)})
+    return builder.build(inputs, list(reversed(alive)), wanted, outputs, name, in_tree, out_tree)
 
 
 class _Builder:
     """Renumbers the variables that are left, and makes closure arrays into captured inputs."""
 
-    def __init__(self, trace: RecordTrace) -> None:
+    def __init__(self, trace: RecordTrace, labels: dict[int, str | None]) -> None:
         self.trace = trace
+        self.labels = labels
+        self.taken = set(labels.values())
         self.variables: dict[int, Var] = {}
         self.captured: dict[int, tuple[Var, Any]] = {}
         self.count = 0
@@ -203,13 +246,16 @@ class _Builder:
             branches=tuple(self.trace.branches),
         )
 
-    def new(self, kind: ArrayType) -> Var:
+    def new(self, kind: ArrayType, label: str | None = None) -> Var:
+        var = Var(self.count, kind, label)
         self.count += 1
-        return Var(self.count - 1, kind)
+        # A letter that is also the name of an argument would read as that argument.
+        return var if label is not None or var.name not in self.taken else self.new(kind)
 
     def variable(self, number: int) -> Var:
         if number not in self.variables:
-            self.variables[number] = self.new(self.trace.type_of_number(number))
+            kind = self.trace.type_of_number(number)
+            self.variables[number] = self.new(kind, self.labels.get(number))
         return self.variables[number]
 
     def operand(self, value: Any, number: int) -> Operand:

@@ -63,7 +63,8 @@ class ForwardTrace(Trace):
         y = apply(op, *primals, **params)
         if isinstance(op.derivative, Undefined) and any(t is not None for t in tangents):
             raise undefined(op, None)
-        t = push(op, y, primals, tangents, params)
+        with np.errstate(all="ignore"):
+            t = push(op, y, primals, tangents, params)
         if op.multiple:
             return tuple(Tracer(self, *pair) for pair in zip(y, t, strict=True))
         result = Tracer(self, y, t, weak)

@@ -68,7 +68,7 @@ def grad(
 def value_and_grad(
     f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
 ) -> Callable[..., Any]:
-    """The value and the gradient of a function with a real scalar result, in one sweep.
+    """The value and the gradient of a scalar function, in one sweep.
 
     Args and errors are those of `grad`.
 

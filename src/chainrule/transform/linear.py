@@ -146,25 +146,28 @@ def tangent_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
 class Row:
     """One equation of a tape, with what its transpose needs."""
 
-    __slots__ = ("kind", "kinds", "numbers", "op", "params", "place", "xs", "y")
+    __slots__ = ("kind", "numbers", "op", "params", "place", "trace", "xs", "y")
 
-    def __init__(self, row: tuple[Any, ...], trace: Any) -> None:
+    def __init__(self, row: Sequence[Any], trace: Any) -> None:
         self.op, self.xs, self.numbers, self.params, first, self.y, code, lasti = row
+        self.trace = trace
         self.place = None if code is None else Place(code, lasti)
         self.kind = trace.type_of_number(first)
-        self.kinds = [
-            trace.type_of_number(n) if n >= 0 else None if x is None else x
-            for n, x in zip(self.numbers, self.xs, strict=True)
-        ]
 
     def type(self, k: int) -> ArrayType:
-        kind = self.kinds[k]
-        return kind if type(kind) is ArrayType else type_of(kind)
+        """The type of operand k."""
+        number, x = self.numbers[k], self.xs[k]
+        if number >= 0:
+            return self.trace.type_of_number(number)
+        return x if type(x) is ArrayType else type_of(x)
 
 
 def transpose_linear(row: Row, g: Any, mask: Mask | None) -> list[tuple[int, Any, Mask | None]]:
     """Cotangents of the linear operands: (operand, cotangent, mask) each."""
     op, derivative = row.op, row.op.derivative
+    if mask is None and derivative.args == (0,) and not derivative.selects:
+        part = derivative.transpose(g, row.type(0), *row.xs[1:], **row.params)
+        return [(0, part, None)]
     linear = op.linear_args(len(row.xs))
     operands = list(row.xs)
     for k in linear:

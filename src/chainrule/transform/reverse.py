@@ -88,7 +88,9 @@ def pull(
     sweep = _Sweep(trace)
     for k, (number, g) in enumerate(seeds):
         sweep.add(number, g, masks[k] if k < len(masks) else None)
-    sweep.run()
+    # A derivative may be infinite where the value is fine; that is an answer, not a warning.
+    with np.errstate(all="ignore"):
+        sweep.run()
     return [sweep.take(number)[0] for number in inputs]
 
 
@@ -134,25 +136,28 @@ class _Sweep:
         return known, None
 
     def run(self) -> None:
-        equations = self.trace.equations
+        """Visit the equations last to first; only those that something flows back to do work."""
+        equations, cotangents = self.trace.equations, self.cotangents
         for k in range(len(equations) - FIELDS, -1, -FIELDS):
             op = equations[k]
             first = equations[k + 4]
             if op.multiple:
                 self._multiple(equations[k : k + FIELDS])
                 continue
-            g = self.cotangents.get(first)
+            g = cotangents.pop(first, None)
             if g is None:
                 continue
-            g, mask = self.take(first)
+            mask = None
+            if type(g) is _Sum:
+                g, mask = g.total(ArrayType(self.shapes[first], self.dtypes[first]))
             derivative = op.derivative
             if type(derivative) is Partials:
                 self._partials(
                     derivative, g, mask, first, equations[k + 1], equations[k + 2],
                     equations[k + 3], equations[k + 5],
                 )  # fmt: skip
-            elif not isinstance(derivative, Flat):
-                self._general(Row(tuple(equations[k : k + FIELDS]), self.trace), g, mask)
+            elif not op.flat:
+                self._general(Row(equations[k : k + FIELDS], self.trace), g, mask)
 
     def _partials(
         self,
@@ -166,14 +171,17 @@ class _Sweep:
         y: Any,
     ) -> None:
         shape = self.shapes[first]
-        for rule, number in zip(derivative.rules, numbers, strict=True):
+        k = -1
+        for rule in derivative.rules:
+            k += 1
+            number = numbers[k]
             if number < 0:
                 continue
-            if callable(rule):
+            if type(rule) is float:
+                part = g if rule == 1.0 else g * rule
+            else:
                 d = rule(y, *xs, **params)
                 part = g * (d if mask is None else blank(d, mask, shape))
-            else:
-                part = g if rule == 1.0 else g * rule
             to = self.shapes[number]
             down = mask
             if to != shape:
@@ -183,7 +191,10 @@ class _Sweep:
             dtype = self.dtypes[number]
             if part.dtype is not dtype and part.dtype != dtype:
                 part = convert(part, dtype)
-            self.add(number, part, down)
+            if down is None and number not in self.cotangents:
+                self.cotangents[number] = part
+            else:
+                self.add(number, part, down)
 
     def _general(self, row: Row, g: Any, mask: Mask | None) -> None:
         derivative = row.op.derivative

@@ -9,7 +9,7 @@ import numpy as np
 
 def sum_to(g: Any, shape: tuple[int, ...]) -> Any:
     """Add up the entries of `g` that broadcasting made out of one entry of `shape`."""
-    have = np.shape(g)
+    have = g.shape
     if have == shape:
         return g
     extra = len(have) - len(shape)
@@ -23,7 +23,7 @@ def sum_to(g: Any, shape: tuple[int, ...]) -> Any:
 
 def fill(g: Any, shape: tuple[int, ...]) -> Any:
     """A cotangent of the full shape, from one that may have been kept as a scalar."""
-    return g if np.shape(g) == shape else np.broadcast_to(g, shape)
+    return g if g.shape == shape else np.broadcast_to(g, shape)
 
 
 def any_to(mask: Any, shape: tuple[int, ...]) -> Any:

@@ -1,0 +1,1 @@
+"""The command line: `chainrule diff`, `chainrule demo`, `chainrule info`."""
