@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from chainrule.base.place import Place, user_place
 
 
@@ -88,7 +90,7 @@ class DomainError(ChainruleError, ArithmeticError, ValueError):
     __module__ = "chainrule"
 
 
-class LinearAlgebraError(ChainruleError, ValueError):
+class LinearAlgebraError(ChainruleError, np.linalg.LinAlgError):
     """A matrix that can't be factorised, inverted or solved with."""
 
     __module__ = "chainrule"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,7 +26,10 @@ class Expression:
         self.text = checked_text(text)
         self.names = tuple(names)
         self.steps = Reader(self.text, names).read()
+        # So that tables and formulas use the names that were typed.
         self.__name__ = "f"
+        position = inspect.Parameter.POSITIONAL_ONLY
+        self.__signature__ = inspect.Signature([inspect.Parameter(n, position) for n in names])
         used = {step.name for step in self.steps}
         for name in names:
             if name not in used:

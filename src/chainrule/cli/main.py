@@ -7,15 +7,12 @@ import sys
 from collections.abc import Sequence
 
 import click
-import numpy as np
 
-from chainrule.base.errors import ChainruleError, ExpressionError, InternalError
+from chainrule.base.errors import ChainruleError, InternalError
 from chainrule.cli.demo import run_demo
-from chainrule.cli.expression import Expression
+from chainrule.cli.diff import run_diff
 from chainrule.cli.info import info_text
-from chainrule.cli.point import read_point
 from chainrule.cli.vocabulary import FUNCTIONS
-from chainrule.transform.compare import compare
 
 FAULT = 1
 USER_ERROR = 2
@@ -60,20 +57,7 @@ chainrule diff "x1*x2 + sin(x1)" --at x1=pi/2,x2=2
     help="The point: a value for every name, as in x=2,z=pi/3.",
 )
 def diff(expression: str, at: tuple[str, ...]) -> None:
-    point = read_point(at)
-    f = Expression(expression, list(point))
-    if not point:
-        raise ExpressionError(
-            "there is nothing to differentiate with respect to",
-            {"expression": f.text},
-            "use a name in the expression and give it a value: --at x=2",
-        )
-    values = list(point.values())
-    f.check_domain(*values)
-    shown = ", ".join(f"{name} = {value:.12g}" for name, value in point.items())
-    click.echo(f"f({', '.join(point)}) = {f.text}\nat {shown}\n")
-    with np.errstate(all="ignore"):
-        click.echo(str(compare(f, *values)))
+    run_diff(expression, at)
 
 
 @cli.command()

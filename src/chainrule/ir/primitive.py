@@ -70,11 +70,13 @@ class Custom:
 
     `tangents` holds None for an operand that does not vary. Reverse mode transposes this very
     map unless `reverse(g, y, *xs, **params)` → one cotangent or None per operand is given.
-    With several outputs y, g and the result are tuples.
+    With several outputs y, g and the result are tuples. `output` says whether a rule reads y, so
+    that it's kept.
     """
 
     forward: Rule
     reverse: Rule | None = None
+    output: bool = True
 
 
 @dataclass(frozen=True, eq=False)

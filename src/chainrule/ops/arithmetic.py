@@ -111,7 +111,9 @@ def _base_partial(z: Any, x: Any, y: Any) -> Any:
 def _exponent_partial(z: Any, x: Any, y: Any) -> Any:
     """z·log x, with its limit 0 at x = 0 and y > 0."""
     zero = np.equal(x, 0)
-    return np.where(zero, np.where(np.greater(y, 0), 0, np.log(x)), z * np.log(np.where(zero, 1, x)))
+    return np.where(
+        zero, np.where(np.greater(y, 0), 0, np.log(x)), z * np.log(np.where(zero, 1, x))
+    )
 
 
 power = elementwise(
@@ -124,7 +126,9 @@ power = elementwise(
         Irregular("domain", lambda z, x, y: np.isnan(z), "a fractional power of a negative number"),
         Irregular(
             "infinite",
-            lambda z, x, y: np.logical_and(np.equal(x, 0), np.logical_and(y < 1, np.not_equal(y, 0))),
+            lambda z, x, y: np.logical_and(
+                np.equal(x, 0), np.logical_and(y < 1, np.not_equal(y, 0))
+            ),
             "a power below 1 is vertical at 0",
         ),
     ),

@@ -1,52 +1,200 @@
-"""Comparison, selection, rounding."""
+"""Comparison, logic and bits: flat wherever they exist."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from chainrule.ir.primitive import Flat, Linear, Primitive, Case, Draw
-from chainrule.ir.types import ArrayType, result_dtype
-from chainrule.ops.family import align, binary, broadcast, elementwise, primitive, unary
+from chainrule.ir.primitive import Case, Draw, Flat, Irregular
+from chainrule.ir.types import ArrayType
+from chainrule.ops.family import binary, broadcast, elementwise, elementwise_batch, primitive, unary
 from chainrule.tracing.table import TABLE, implements
 from chainrule.tracing.trace import apply
 
-for _u in (np.greater, np.less, np.greater_equal, np.less_equal, np.equal, np.not_equal, np.logical_and, np.logical_or):
-    elementwise(_u, Flat(), symbolic=None, cases=binary())
-for _u in (np.isfinite, np.isnan, np.logical_not, np.sign, np.floor):
-    elementwise(_u, Flat(), symbolic=None, cases=unary())
+# ---- truth in SymPy: 1 and 0, so that `x * (x > 0)` is an expression too ----------------------------
 
 
-def _select_transpose(g, c, x, y):
-    zero = np.zeros((), g.dtype)
-    return _sum_to(np.where(c, g, zero), x.shape), _sum_to(np.where(c, zero, g), y.shape)
+def truth(S: Any, condition: Any) -> Any:
+    """A SymPy condition as the number 1 or 0."""
+    return S.Piecewise((S.Integer(1), condition), (S.Integer(0), True))
 
 
-def _sum_to(g, shape):
-    have = np.shape(g)
-    if have == shape:
-        return g
-    extra = len(have) - len(shape)
-    axes = tuple(range(extra)) + tuple(extra + i for i, n in enumerate(shape) if n == 1 and have[extra + i] != 1)
-    return np.reshape(np.sum(g, axis=axes), shape)
+def condition(S: Any, number: Any) -> Any:
+    """The condition in a number that `truth` made; any other number is true unless it's 0."""
+    number = S.sympify(int(number) if isinstance(number, (bool, np.bool_)) else number)
+    if isinstance(number, S.Piecewise) and [e for e, _ in number.args] == [1, 0]:
+        return number.args[0].cond
+    return S.Ne(number, 0)
 
-def _select_batch(op, size, args, batched):
-    rank = max(np.ndim(a) - b for a, b in zip(args, batched))
-    return apply(op, *align(args, batched, rank))
 
-select = primitive(
-    name="select",
-    type_rule=lambda c, x, y: ArrayType(broadcast(c, x, y), result_dtype(x, y)),
-    value=lambda c, x, y: np.where(c, x, y)[()],
-    derivative=Linear(_select_transpose, args=(1, 2), selects=True),
-    batch=_select_batch,
-    symbolic=None,
-    lower=None,
-    cases=(Case((Draw((3,), dtype="?"), Draw((3,)), Draw((3,)))),),
+# ---- comparisons -----------------------------------------------------------------------------------
+
+_PAIRS = (
+    *binary(),
+    Case((Draw((3,), dtype="i8"), Draw((3,), dtype="i8"))),
+    Case((Draw((3,), dtype="f4"), Draw((3,), dtype="f4"))),
+)
+_EDGE = (Irregular("jump", lambda z, x, y: np.equal(x, y), "the comparison changes its answer"),)
+
+
+def _comparison(ufunc: np.ufunc, relation: str) -> Any:
+    return elementwise(
+        ufunc,
+        Flat(),
+        symbolic=lambda S, x, y: truth(S, getattr(S, relation)(x, y)),
+        cases=_PAIRS,
+        irregular=_EDGE,
+    )
+
+
+greater = _comparison(np.greater, "Gt")
+greater_equal = _comparison(np.greater_equal, "Ge")
+less = _comparison(np.less, "Lt")
+less_equal = _comparison(np.less_equal, "Le")
+equal = _comparison(np.equal, "Eq")
+not_equal = _comparison(np.not_equal, "Ne")
+
+
+# ---- logic -----------------------------------------------------------------------------------------
+
+_TRUTHS = (Case((Draw((3,), dtype="?"), Draw((2, 1), dtype="?"))), *binary())
+
+logical_and = elementwise(
+    np.logical_and,
+    Flat(),
+    symbolic=lambda S, x, y: truth(S, S.And(condition(S, x), condition(S, y))),
+    cases=_TRUTHS,
 )
 
-@implements(np.where)
-def _where(condition: Any, x: Any, y: Any, /) -> Any:
-    condition, x, y = map(TABLE["operand"], (condition, x, y))
-    return apply(select, condition, x, y)
+logical_or = elementwise(
+    np.logical_or,
+    Flat(),
+    symbolic=lambda S, x, y: truth(S, S.Or(condition(S, x), condition(S, y))),
+    cases=_TRUTHS,
+)
+
+logical_xor = elementwise(
+    np.logical_xor,
+    Flat(),
+    symbolic=lambda S, x, y: truth(S, S.Xor(condition(S, x), condition(S, y))),
+    cases=_TRUTHS,
+)
+
+logical_not = elementwise(
+    np.logical_not,
+    Flat(),
+    symbolic=lambda S, x: truth(S, S.Not(condition(S, x))),
+    cases=(Case((Draw((3,), dtype="?"),)), *unary()),
+)
+
+
+# ---- bits ------------------------------------------------------------------------------------------
+
+_BITS = (
+    Case((Draw((3,), dtype="?"), Draw((2, 1), dtype="?"))),
+    Case((Draw((3,), 0, 9, "i8"), Draw((2, 1), 0, 9, "i8"))),
+    Case((Draw((3,), 0, 9, "i4"), Draw((), 0, 9, "i4"))),
+)
+_SHIFTS = _BITS[1:]
+
+bitwise_and = elementwise(np.bitwise_and, Flat(), symbolic=None, cases=_BITS)
+bitwise_or = elementwise(np.bitwise_or, Flat(), symbolic=None, cases=_BITS)
+bitwise_xor = elementwise(np.bitwise_xor, Flat(), symbolic=None, cases=_BITS)
+left_shift = elementwise(np.left_shift, Flat(), symbolic=None, cases=_SHIFTS)
+right_shift = elementwise(np.right_shift, Flat(), symbolic=None, cases=_SHIFTS)
+
+invert = elementwise(
+    np.invert,
+    Flat(),
+    symbolic=None,
+    cases=(Case((Draw((3,), dtype="?"),)), Case((Draw((3,), 0, 9, "i8"),))),
+)
+
+
+# ---- questions about entries -----------------------------------------------------------------------
+
+_NUMBERS = (
+    *unary(dtypes="dfD"),
+    Case((np.array([1.0, np.inf, -np.inf, np.nan]),), note="specials"),
+)
+_REALS = (*unary(dtypes="df"), _NUMBERS[-1])
+
+isfinite = elementwise(np.isfinite, Flat(), symbolic=None, cases=_NUMBERS)
+isinf = elementwise(np.isinf, Flat(), symbolic=None, cases=_NUMBERS)
+isnan = elementwise(np.isnan, Flat(), symbolic=None, cases=_NUMBERS)
+signbit = elementwise(np.signbit, Flat(), symbolic=None, cases=_REALS)
+
+
+def _question(function: Callable[..., Any], cases: tuple[Case, ...]) -> Any:
+    """A NumPy function, not a ufunc, that answers true or false for every entry."""
+    op = primitive(
+        name=function.__name__,
+        type_rule=lambda x: ArrayType(x.shape, np.dtype(bool)),
+        value=lambda x: np.asarray(function(x))[()],
+        derivative=Flat(),
+        batch=elementwise_batch,
+        symbolic=None,
+        lower=None,
+        cases=cases,
+    )
+
+    def ask(x: Any) -> Any:
+        return apply(op, TABLE["operand"](x))
+
+    implements(function)(ask)
+    return op
+
+
+isposinf = _question(np.isposinf, _REALS)
+isneginf = _question(np.isneginf, _REALS)
+iscomplex = _question(np.iscomplex, unary(dtypes="D"))
+isreal = _question(np.isreal, unary(dtypes="D"))
+
+isclose = primitive(
+    name="isclose",
+    type_rule=lambda a, b, **tolerances: ArrayType(broadcast(a, b), np.dtype(bool)),
+    value=lambda a, b, **tolerances: np.asarray(np.isclose(a, b, **tolerances))[()],
+    derivative=Flat(),
+    batch=elementwise_batch,
+    symbolic=None,
+    lower=None,
+    cases=binary(params={"rtol": 0.3, "atol": 0.1, "equal_nan": False}, dtypes="dfD"),
+)
+
+
+@implements(np.isclose, lists=True)
+def _isclose(
+    a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: Any = False
+) -> Any:  # fmt: skip
+    a, b = TABLE["operand"](a), TABLE["operand"](b)
+    return apply(isclose, a, b, rtol=float(rtol), atol=float(atol), equal_nan=bool(equal_nan))
+
+
+@implements(np.allclose, lists=True)
+def _allclose(
+    a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: Any = False
+) -> Any:  # fmt: skip
+    return np.all(_isclose(a, b, rtol, atol, equal_nan))
+
+
+@implements(np.array_equal, lists=True)
+def _array_equal(a1: Any, a2: Any, equal_nan: Any = False) -> Any:
+    a1, a2 = TABLE["operand"](a1), TABLE["operand"](a2)
+    if np.shape(a1) != np.shape(a2):
+        return False
+    same = np.equal(a1, a2)
+    if equal_nan:
+        same = np.logical_or(same, np.logical_and(np.isnan(a1), np.isnan(a2)))
+    return np.all(same)
+
+
+@implements(np.array_equiv, lists=True)
+def _array_equiv(a1: Any, a2: Any) -> Any:
+    a1, a2 = TABLE["operand"](a1), TABLE["operand"](a2)
+    try:
+        np.broadcast_shapes(np.shape(a1), np.shape(a2))
+    except ValueError:
+        return False
+    return np.all(np.equal(a1, a2))

@@ -1,72 +1,411 @@
-"""Reductions."""
+"""Reductions: sums, products, means and spreads, and the questions any and all."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from chainrule.ir.primitive import Case, Draw, Linear, Primitive
+from chainrule.ir.primitive import Case, Custom, Draw, Flat, Linear, Primitive
 from chainrule.ir.types import ArrayType
 from chainrule.ops.family import normal_axes, primitive, structural
-from chainrule.tracing.table import TABLE, implements
+from chainrule.tracing.table import TABLE, Handler, implements
 from chainrule.tracing.trace import apply
+from chainrule.tracing.tracer import Tracer
+
+_NONE = np._NoValue
+Axes = tuple[int, ...]
 
 
-def _kept(shape: tuple[int, ...], axis: tuple[int, ...]) -> tuple[int, ...]:
+def _kept(shape: tuple[int, ...], axis: Axes) -> tuple[int, ...]:
     return tuple(n for k, n in enumerate(shape) if k not in axis)
 
 
-def _spread(g: Any, shape: tuple[int, ...], axis: tuple[int, ...]) -> Any:
+def _ones_at(shape: tuple[int, ...], axis: Axes) -> tuple[int, ...]:
+    return tuple(1 if k in axis else n for k, n in enumerate(shape))
+
+
+def _spread(g: Any, shape: tuple[int, ...], axis: Axes) -> Any:
     """A reduced array, back over the axes that were reduced."""
     if len(axis) == len(shape):
         return g
-    return np.broadcast_to(
-        np.reshape(g, tuple(1 if k in axis else n for k, n in enumerate(shape))), shape
-    )
+    return np.broadcast_to(np.reshape(g, _ones_at(shape, axis)), shape)
 
 
-def _sum_type(x: ArrayType, axis: tuple[int, ...]) -> ArrayType:
-    dtype = np.dtype(int) if x.dtype.kind in "b" else x.dtype
+def _total_type(x: ArrayType, axis: Axes) -> ArrayType:
+    """NumPy adds and multiplies small integers as 64-bit ones."""
+    dtype = np.dtype(int) if x.dtype.kind == "b" else x.dtype
     if x.dtype.kind in "iu" and x.dtype.itemsize < 8:
         dtype = np.dtype(x.dtype.kind + "8")
     return ArrayType(_kept(x.shape, axis), dtype)
 
 
-def _reduce_batch(op: Primitive, size: int, args: Any, batched: Any, axis: tuple[int, ...]) -> Any:
+def _reduce_batch(op: Primitive, size: int, args: Any, batched: Any, axis: Axes) -> Any:
     return apply(op, args[0], axis=tuple(a + 1 for a in axis))
 
 
+_CASES = (
+    Case((Draw((3,)),), {"axis": (0,)}),
+    Case((Draw((5,)),), {"axis": (0,)}),
+    Case((Draw((2, 3, 4)),), {"axis": (0, 2)}),
+    Case((Draw((2, 3)),), {"axis": (0, 1)}),
+    Case((Draw((2, 3)),), {"axis": (1,)}),
+    Case((Draw((2, 3)),), {"axis": ()}),
+    Case((Draw(()),), {"axis": ()}),
+    Case((Draw((0, 3)),), {"axis": (0,)}),
+    Case((Draw((3,), dtype="f4"),), {"axis": (0,)}),
+    Case((Draw((2, 3), dtype="c16"),), {"axis": (1,)}),
+)
+
+
+# ---- sum -----------------------------------------------------------------------------------------
+
 sum_ = primitive(
     name="sum",
-    type_rule=_sum_type,
+    type_rule=_total_type,
     value=lambda x, axis: np.add.reduce(x, axis=axis),
     derivative=Linear(lambda g, x, axis: _spread(g, x.shape, axis)),
     batch=_reduce_batch,
     symbolic=structural(lambda x, axis: np.add.reduce(x, axis=axis)),
     lower=None,
-    cases=(
-        Case((Draw((3,)),), {"axis": (0,)}),
-        Case((Draw((2, 3, 4)),), {"axis": (0, 2)}),
-        Case((Draw((2, 3)),), {"axis": ()}),
-        Case((Draw(()),), {"axis": ()}),
-        Case((Draw((0, 3)),), {"axis": (0,)}),
-    ),
+    cases=_CASES,
 )
 
 
-@implements(np.sum, (np.add, "reduce"), lists=True)
-def _sum(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False) -> Any:
-    a = TABLE["operand"](a)
-    axes = normal_axes(axis, np.ndim(a))
+@implements(np.sum, lists=True)
+def _sum(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    *,
+    keepdims: Any = False,
+    initial: Any = _NONE,
+    where: Any = True,
+) -> Any:
+    if type(a) is not Tracer or where is not True:
+        a = _chosen(a, where, 0)
     if dtype is not None:
         a = TABLE["astype"](a, dtype)
-    total = apply(sum_, a, axis=axes)
-    return restore(total, a, axes, keepdims)
+    axes = normal_axes(axis, np.ndim(a))
+    total = _restored(apply(sum_, a, axis=axes), a, axes, keepdims)
+    return total if initial is _NONE or initial is None else total + initial
 
 
-def restore(result: Any, a: Any, axes: tuple[int, ...], keepdims: Any) -> Any:
+def _chosen(a: Any, where: Any, other: Any) -> Any:
+    """The array, with what `where=` leaves out replaced by something that doesn't count."""
+    a = TABLE["operand"](a)
+    return a if where is True or where is _NONE else np.where(where, a, other)
+
+
+def _restored(result: Any, a: Any, axes: Axes, keepdims: Any) -> Any:
     """Put back reduced axes with length 1, where the caller asked for it."""
-    if keepdims is True or (keepdims is not np._NoValue and keepdims):
-        return np.reshape(result, tuple(1 if k in axes else n for k, n in enumerate(np.shape(a))))
-    return result
+    if keepdims is False or keepdims is _NONE or not keepdims:
+        return result
+    return np.reshape(result, _ones_at(np.shape(a), axes))
+
+
+# ---- product -------------------------------------------------------------------------------------
+
+
+def _in_rows(x: Any, axis: Axes) -> Any:
+    """The reduced axes behind all others, and made into one."""
+    shape = np.shape(x)
+    kept = tuple(k for k in range(len(shape)) if k not in axis)
+    count = math.prod(shape[k] for k in axis)
+    if kept + axis != tuple(range(len(shape))):
+        x = np.transpose(x, kept + axis)
+    return np.reshape(x, (*(shape[k] for k in kept), count))
+
+
+def _prod_forward(tangents: tuple[Any], y: Any, x: Any, axis: Axes) -> Any:
+    """Halve again and again, with the product rule on (value, tangent): nothing is divided.
+
+    So zeros are nothing special, in derivatives of any order.
+    """
+    x, t = _in_rows(x, axis), _in_rows(tangents[0], axis)
+    rest: tuple[Any, Any] | None = None
+    while (count := np.shape(x)[-1]) > 1:
+        if count % 2:
+            rest = _times(rest, (x[..., -1], t[..., -1]))
+        half = count // 2
+        left = x[..., :half], t[..., :half]
+        x, t = _times(left, (x[..., half : 2 * half], t[..., half : 2 * half]))
+    if count == 0:
+        return np.sum(t, axis=-1)
+    return _times(rest, (x[..., 0], t[..., 0]))[1]
+
+
+def _prod_reverse(g: Any, y: Any, x: Any, axis: Axes) -> tuple[Any]:
+    """Everything before an entry times everything behind it; by running products, for speed."""
+    shape = np.shape(x)
+    rows = _in_rows(x, axis)
+    one = np.ones((*np.shape(rows)[:-1], min(1, np.shape(rows)[-1])), x.dtype)
+    before = np.cumprod(np.concatenate([one, rows[..., :-1]], axis=-1), axis=-1)
+    behind = np.cumprod(np.concatenate([one, rows[..., :0:-1]], axis=-1), axis=-1)[..., ::-1]
+    part = before * behind * np.reshape(g, (*np.shape(g), 1))
+    kept = tuple(k for k in range(len(shape)) if k not in axis)
+    order = kept + axis
+    part = np.reshape(part, tuple(shape[k] for k in order))
+    return (np.transpose(part, tuple(order.index(k) for k in range(len(shape)))),)
+
+
+def _times(left: tuple[Any, Any] | None, right: tuple[Any, Any]) -> tuple[Any, Any]:
+    """The product of two (value, tangent) pairs; None is one."""
+    if left is None:
+        return right
+    return left[0] * right[0], left[1] * right[0] + right[1] * left[0]
+
+
+prod = primitive(
+    name="prod",
+    type_rule=_total_type,
+    value=lambda x, axis: np.multiply.reduce(x, axis=axis),
+    derivative=Custom(_prod_forward, _prod_reverse),
+    batch=_reduce_batch,
+    symbolic=structural(lambda x, axis: np.multiply.reduce(x, axis=axis)),
+    lower=None,
+    cases=(*_CASES, Case((np.array([0.0, 2.0, 3.0, 0.0, -1.0]),), {"axis": (0,)}, "zeros")),
+)
+
+
+@implements(np.prod, lists=True)
+def _prod(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    *,
+    keepdims: Any = False,
+    initial: Any = _NONE,
+    where: Any = True,
+) -> Any:
+    a = _chosen(a, where, 1)
+    if dtype is not None:
+        a = TABLE["astype"](a, dtype)
+    axes = normal_axes(axis, np.ndim(a))
+    total = _restored(apply(prod, a, axis=axes), a, axes, keepdims)
+    return total if initial is _NONE or initial is None else total * initial
+
+
+# ---- any and all ---------------------------------------------------------------------------------
+
+
+def _truth_type(x: ArrayType, axis: Axes) -> ArrayType:
+    return ArrayType(_kept(x.shape, axis), np.dtype(bool))
+
+
+any_ = primitive(
+    name="any",
+    type_rule=_truth_type,
+    value=lambda x, axis: np.logical_or.reduce(x, axis=axis),
+    derivative=Flat(),
+    batch=_reduce_batch,
+    symbolic=None,
+    lower=None,
+    cases=(*_CASES, Case((Draw((2, 3), dtype="?"),), {"axis": (1,)})),
+)
+
+all_ = primitive(
+    name="all",
+    type_rule=_truth_type,
+    value=lambda x, axis: np.logical_and.reduce(x, axis=axis),
+    derivative=Flat(),
+    batch=_reduce_batch,
+    symbolic=None,
+    lower=None,
+    cases=(*_CASES, Case((Draw((2, 3), dtype="?"),), {"axis": (1,)})),
+)
+
+
+@implements(np.any, lists=True)
+def _any(a: Any, axis: Any = None, *, keepdims: Any = False, where: Any = True) -> Any:
+    a = _chosen(a, where, False)
+    axes = normal_axes(axis, np.ndim(a))
+    return _restored(apply(any_, a, axis=axes), a, axes, keepdims)
+
+
+@implements(np.all, lists=True)
+def _all(a: Any, axis: Any = None, *, keepdims: Any = False, where: Any = True) -> Any:
+    a = _chosen(a, where, True)
+    axes = normal_axes(axis, np.ndim(a))
+    return _restored(apply(all_, a, axis=axes), a, axes, keepdims)
+
+
+@implements(np.count_nonzero, lists=True)
+def _count_nonzero(a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
+    return np.sum(np.not_equal(TABLE["operand"](a), 0), axis=axis, keepdims=keepdims)
+
+
+# ---- means and spreads ---------------------------------------------------------------------------
+
+
+def _count(a: Any, axes: Axes, where: Any, keepdims: Any, dtype: Any) -> Any:
+    """How many entries each mean is of."""
+    shape = np.shape(a)
+    if where is True or where is _NONE:
+        return math.prod(shape[k] for k in axes)
+    taken = np.broadcast_to(where, shape)
+    return TABLE["astype"](_sum(taken, axes, keepdims=keepdims), dtype)
+
+
+def _as_inexact(a: Any, dtype: Any) -> Any:
+    """Means of integers are floating point."""
+    if dtype is None:
+        kind = np.result_type(a)
+        return a if kind.kind in "fc" else TABLE["astype"](a, np.dtype(float))
+    return TABLE["astype"](a, dtype)
+
+
+@implements(np.mean, lists=True)
+def _mean(
+    a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, where: Any = True
+) -> Any:
+    a = _as_inexact(TABLE["operand"](a), dtype)
+    axes = normal_axes(axis, np.ndim(a))
+    total = _sum(a, axes, keepdims=keepdims, where=where)
+    return np.true_divide(total, _count(a, axes, where, keepdims, total.dtype))
+
+
+@implements(np.average, lists=True)
+def _average(
+    a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: Any = False
+) -> Any:
+    a = TABLE["operand"](a)
+    if weights is None:
+        mean = _mean(a, axis, keepdims=keepdims)
+        scale: Any = np.full(np.shape(mean), np.size(a) / max(np.size(mean), 1), mean.dtype)
+    else:
+        w = TABLE["operand"](weights)
+        kind = np.result_type(a, w)
+        kind = kind if kind.kind in "fc" else np.dtype(float)
+        if np.shape(w) != np.shape(a):
+            (along,) = normal_axes(axis, np.ndim(a)) if axis is not None else (np.ndim(a) - 1,)
+            w = np.reshape(w, tuple(-1 if k == along else 1 for k in range(np.ndim(a))))
+            w = np.broadcast_to(w, np.shape(a))
+        scale = _sum(w, axis, kind, keepdims=keepdims)
+        mean = np.true_divide(_sum(np.multiply(a, w), axis, kind, keepdims=keepdims), scale)
+    return (mean, np.broadcast_to(scale, np.shape(mean))) if returned else mean
+
+
+@implements(np.var, lists=True)
+def _var(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    *,
+    ddof: Any = 0,
+    keepdims: Any = False,
+    where: Any = True,
+    mean: Any = _NONE,
+    correction: Any = _NONE,
+) -> Any:
+    ddof = ddof if correction is _NONE else correction
+    a = _as_inexact(TABLE["operand"](a), dtype)
+    axes = normal_axes(axis, np.ndim(a))
+    centre = _mean(a, axes, keepdims=True, where=where) if mean is _NONE else mean
+    away = a - centre
+    squares = np.real(away * np.conj(away)) if a.dtype.kind == "c" else np.multiply(away, away)
+    total = _sum(squares, axes, keepdims=keepdims, where=where)
+    return np.true_divide(
+        total, np.maximum(_count(a, axes, where, keepdims, total.dtype) - ddof, 0)
+    )
+
+
+@implements(np.std, lists=True)
+def _std(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    *,
+    ddof: Any = 0,
+    keepdims: Any = False,
+    where: Any = True,
+    mean: Any = _NONE,
+    correction: Any = _NONE,
+) -> Any:
+    """Where nothing varies the standard deviation has a kink: 0, the subgradient of least norm."""
+    variance = _var(
+        a, axis, dtype, ddof=ddof, keepdims=keepdims, where=where, mean=mean, correction=correction
+    )
+    still = np.equal(variance, 0)
+    return np.where(still, 0, np.sqrt(np.where(still, 1, variance)))
+
+
+# ---- leaving out NaN -----------------------------------------------------------------------------
+
+
+@implements(np.nansum, lists=True)
+def _nansum(
+    a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, where: Any = True
+) -> Any:
+    a = TABLE["operand"](a)
+    return _sum(np.where(np.isnan(a), 0, a), axis, dtype, keepdims=keepdims, where=where)
+
+
+@implements(np.nanprod, lists=True)
+def _nanprod(
+    a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, where: Any = True
+) -> Any:
+    a = TABLE["operand"](a)
+    return _prod(np.where(np.isnan(a), 1, a), axis, dtype, keepdims=keepdims, where=where)
+
+
+def _leaving_out_nan(function: Handler) -> Handler:
+    def reduced(
+        a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, where: Any = True,
+        **more: Any,
+    ) -> Any:  # fmt: skip
+        a = TABLE["operand"](a)
+        there = np.logical_and(np.logical_not(np.isnan(a)), True if where is _NONE else where)
+        return function(np.where(there, a, 0), axis, dtype, keepdims=keepdims, where=there, **more)
+
+    return reduced
+
+
+@implements(np.nanmean, lists=True)
+def _nanmean(
+    a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, where: Any = True
+) -> Any:
+    return _leaving_out_nan(_mean)(a, axis, dtype, keepdims=keepdims, where=where)
+
+
+@implements(np.nanvar, lists=True)
+def _nanvar(
+    a: Any, axis: Any = None, dtype: Any = None, *, ddof: Any = 0, keepdims: Any = False,
+    where: Any = True,
+) -> Any:  # fmt: skip
+    return _leaving_out_nan(_var)(a, axis, dtype, keepdims=keepdims, where=where, ddof=ddof)
+
+
+@implements(np.nanstd, lists=True)
+def _nanstd(
+    a: Any, axis: Any = None, dtype: Any = None, *, ddof: Any = 0, keepdims: Any = False,
+    where: Any = True,
+) -> Any:  # fmt: skip
+    return _leaving_out_nan(_std)(a, axis, dtype, keepdims=keepdims, where=where, ddof=ddof)
+
+
+# ---- the ufuncs' own reduce, which goes along the first axis -------------------------------------
+
+
+def _method(function: Handler) -> Handler:
+    def reduce(
+        array: Any, axis: Any = 0, dtype: Any = None, *, keepdims: Any = False,
+        initial: Any = _NONE, where: Any = True,
+    ) -> Any:  # fmt: skip
+        return function(array, axis, dtype, keepdims=keepdims, initial=initial, where=where)
+
+    return reduce
+
+
+def _truth_method(function: Handler) -> Handler:
+    def reduce(array: Any, axis: Any = 0, *, keepdims: Any = False, where: Any = True) -> Any:
+        return function(array, axis, keepdims=keepdims, where=where)
+
+    return reduce
+
+
+TABLE[np.add, "reduce"] = _method(_sum)
+TABLE[np.multiply, "reduce"] = _method(_prod)
+TABLE[np.logical_or, "reduce"] = _truth_method(_any)
+TABLE[np.logical_and, "reduce"] = _truth_method(_all)

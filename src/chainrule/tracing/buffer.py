@@ -15,7 +15,7 @@ import numpy as np
 
 from chainrule.base.errors import TraceError
 from chainrule.base.trees import register_leaf
-from chainrule.tracing.table import RESOLVERS, TABLE, call
+from chainrule.tracing.table import KEEPS_BUFFERS, RESOLVERS, TABLE, call
 from chainrule.tracing.trace import newest_of, refresh, repoint, resolve
 from chainrule.tracing.tracer import Tracer, dispatch_ufunc
 from chainrule.tracing.write import check_dtype, logged
@@ -133,6 +133,7 @@ class Buffer(np.ndarray):
     def __array_ufunc__(
         self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **kwargs: Any
     ) -> Any:
+        given = inputs
         inputs = tuple(a.current() if isinstance(a, Buffer) else a for a in inputs)
         targets = () if out is None else tuple(out)
         traced = any(type(a) is Tracer for a in inputs)
@@ -140,7 +141,7 @@ class Buffer(np.ndarray):
         if traced:
             if out is not None:
                 kwargs["out"] = out
-            return dispatch_ufunc(ufunc, method, inputs, kwargs)
+            return dispatch_ufunc(ufunc, method, given if ufunc in KEEPS_BUFFERS else inputs, kwargs)
         if out is not None:
             kwargs["out"] = tuple(o.view(np.ndarray) if isinstance(o, Buffer) else o for o in out)
             getattr(ufunc, method)(*inputs, **kwargs)
@@ -242,4 +243,3 @@ def finish(buffer: Any) -> Any:
 
 RESOLVERS[Buffer] = finish
 register_leaf(Buffer)
-

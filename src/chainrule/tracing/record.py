@@ -9,14 +9,20 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.place import INTERNAL, Place, user_place
-from chainrule.ir.primitive import Linear, Partials, Primitive
+from chainrule.ir.primitive import Custom, Linear, Partials, Primitive
 from chainrule.ir.types import ArrayType, type_of
 from chainrule.tracing.table import TABLE
-from chainrule.tracing.trace import Trace, apply, describe_type, link, refresh, snapshot
+from chainrule.tracing.trace import (
+    Trace,
+    apply,
+    describe_type,
+    link,
+    refresh,
+    settle_weak,
+    snapshot,
+)
 from chainrule.tracing.tracer import Tracer
 
-_PYTHON_NUMBERS = (int, float, complex, bool)
-_REAL_OF = {"c": {np.dtype("c8"): np.float32, np.dtype("c16"): np.float64}}
 FIELDS = 8
 
 
@@ -146,6 +152,8 @@ class RecordTrace(Trace):
                     operands[k] = self.own(a)
             return (None,) * len(value) if op.multiple else None
         self._own(args, operands)
+        if type(derivative) is Custom and not derivative.output:
+            return (None,) * len(value) if op.multiple else None
         return value
 
     def _own(self, args: tuple[Any, ...], operands: list[Any]) -> None:
@@ -178,33 +186,18 @@ class RecordTrace(Trace):
         return f"Traced<{describe_type(tracer)}>({tracer.value!s})"
 
 
-def settle_weak(op: Primitive, args: tuple[Any, ...], operands: list[Any]) -> bool:
-    """Give traced Python numbers the dtype NumPy would; True if the result is one itself."""
-    strong = None
-    for original, a in zip(args, operands, strict=True):
-        if type(original) is Tracer and original.weak:
-            continue
-        if type(a) not in _PYTHON_NUMBERS:
-            strong = a.dtype if strong is None else np.promote_types(strong, a.dtype)
-    if strong is None:
-        return op.weak
-    if strong.kind in "fc":
-        kind = _REAL_OF["c"].get(strong, strong.type)
-        for k, original in enumerate(args):
-            a = operands[k]
-            if type(original) is Tracer and original.weak and type(a) is not Tracer:
-                operands[k] = kind(a) if a.dtype.kind != "c" else np.result_type(kind, "c8").type(a)
-    return False
-
-
 class ProgramTrace(RecordTrace):
     """A trace with values that forgets nothing about the equations: it becomes a program."""
 
-    __slots__ = ()
+    __slots__ = ("still",)
     keeps = True
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.still: set[int] = set()  # variables that no derivative flows through
+
     def active(self, tracer: Tracer) -> bool:
-        return tracer.dtype.kind in "fc"
+        return tracer.mark not in self.still and super().active(tracer)
 
     def _drop(
         self,
@@ -216,6 +209,9 @@ class ProgramTrace(RecordTrace):
     ) -> Any:
         """A program needs its constants, and no values of variables."""
         self._own(args, operands)
+        if op.flat or all(number < 0 or number in self.still for number in numbers):
+            first = len(self.shapes)
+            self.still.update(range(first, first + (len(value) if op.multiple else 1)))
         for k, number in enumerate(numbers):
             if number >= 0:
                 operands[k] = None

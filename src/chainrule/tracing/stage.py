@@ -16,7 +16,7 @@ from chainrule.ir.program import Constant, Equation, Operand, Program, Var
 from chainrule.ir.types import ArrayType, type_of
 from chainrule.tracing.creation import as_traced_leaf, swapped
 from chainrule.tracing.record import ProgramTrace, RecordTrace
-from chainrule.tracing.trace import apply, ground, link, refresh, resolve
+from chainrule.tracing.trace import apply, ground, link, refresh, resolve, snapshot
 from chainrule.tracing.tracer import Tracer
 
 _INLINE_SIZE = 6
@@ -96,6 +96,8 @@ class StageTrace(RecordTrace):
                 kind = ArrayType(tuple(a.shape), a.dtype, a.weak)
                 if a.owner is self:
                     number, a = a.mark, a.value
+                else:
+                    a = snapshot(a)
             else:
                 a = self.own(a) if type(a) is np.ndarray else a
                 kind = type_of(a)
@@ -215,6 +217,7 @@ class _Builder:
         self.taken = set(labels.values())
         self.variables: dict[int, Var] = {}
         self.captured: dict[int, tuple[Var, Any]] = {}
+        self.weak: set[int] = set()
         self.count = 0
 
     def build(
@@ -227,6 +230,7 @@ class _Builder:
         in_tree: Any,
         out_tree: Any,
     ) -> Program:
+        self.weak = {t.mark for t in inputs if t.weak}
         head = tuple(self.variable(t.mark) for t in inputs)
         for row in rows:
             for a, number in zip(row[1], row[2], strict=True):
@@ -254,7 +258,7 @@ class _Builder:
 
     def variable(self, number: int) -> Var:
         if number not in self.variables:
-            kind = self.trace.type_of_number(number)
+            kind = self.trace.type_of_number(number)._replace(weak=number in self.weak)
             self.variables[number] = self.new(kind, self.labels.get(number))
         return self.variables[number]
 
@@ -280,9 +284,18 @@ class _Builder:
     ) -> Equation:
         inputs = tuple(self.operand(a, n) for a, n in zip(operands, numbers, strict=True))
         count = len(kept) if op.multiple else 1
+        if op.weak and all(map(self.is_weak, operands, numbers)):
+            self.weak.add(first)
         outputs = tuple(self.variable(n) for n in range(first, first + count))
         place = None if code is None else Place(code, lasti)
         return Equation(op, inputs, params, outputs, place)
+
+
+    def is_weak(self, value: Any, number: int) -> bool:
+        """Whether NumPy treats this operand as one of Python's own numbers."""
+        if number >= 0:
+            return number in self.weak
+        return type(value) in (int, float, complex) or (type(value) is Tracer and value.weak)
 
 
 def _constant_of(value: Any) -> Any:
@@ -292,7 +305,8 @@ def _constant_of(value: Any) -> Any:
 def evaluate(program: Program, *leaves: Any) -> list[Any]:
     """Run a program on leaves, plain or traced: the NumPy engine, and every way to retrace."""
     env: dict[int, Any] = {
-        var.number: leaf for var, leaf in zip(program.inputs, leaves, strict=True)
+        var.number: _weakened(leaf) if var.type.weak else leaf
+        for var, leaf in zip(program.inputs, leaves, strict=True)
     }
     env.update((var.number, value) for var, value in program.captured)
 
@@ -304,8 +318,16 @@ def evaluate(program: Program, *leaves: Any) -> list[Any]:
         if equation.primitive.multiple:
             env.update(zip((var.number for var in equation.outputs), result, strict=True))
         else:
-            env[equation.outputs[0].number] = result
+            out = equation.outputs[0]
+            env[out.number] = _weakened(result) if out.type.weak else result
     return [read(out) for out in program.outputs]
+
+
+def _weakened(value: Any) -> Any:
+    """One of Python's own numbers again, to NumPy's promotion."""
+    if type(value) is Tracer:
+        return value if value.weak else Tracer(value.owner, value.value, value.mark, True)
+    return value.item() if isinstance(value, (np.generic, np.ndarray)) else value
 
 
 def run(program: Program, *args: Any) -> Any:

@@ -27,6 +27,8 @@ SCIPY_SPECIAL: dict[str, Handler] = {}
 TAKES_LISTS: dict[str, Handler] = {}
 # How a value that isn't a tracer but holds traced values (a buffer) gives them.
 RESOLVERS: dict[type, Callable[[Any], Any]] = {}
+# Ufuncs whose handlers ask whether an operand is an untouched buffer of zeros.
+KEEPS_BUFFERS: set[Any] = set()
 
 _accepted: dict[Handler, tuple[int, frozenset[str]]] = {}
 

@@ -22,6 +22,8 @@ from chainrule.tracing.table import RESOLVERS
 from chainrule.tracing.tracer import Tracer
 
 _serials = itertools.count(1)
+_PYTHON_NUMBERS = (int, float, complex, bool)
+_REAL_OF = {np.dtype("c8"): np.float32, np.dtype("c16"): np.float64}
 
 
 class Trace:
@@ -119,8 +121,8 @@ class PassiveTrace(Trace):
     passive = True
 
     def process(self, op: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
-        weak = op.weak and all(getattr(a, "weak", False) or type(a) in (int, float) for a in args)
         plain = [a.value if type(a) is Tracer and a.owner.passive else a for a in args]
+        weak = any(type(a) is Tracer and a.weak for a in args) and settle_weak(op, args, plain)
         result = apply(op, *plain, **params)
         if op.multiple or type(result) is Tracer:
             return result
@@ -131,6 +133,25 @@ class PassiveTrace(Trace):
 
     def active(self, tracer: Tracer) -> bool:
         return False
+
+
+def settle_weak(op: Primitive, args: tuple[Any, ...], operands: list[Any]) -> bool:
+    """Give traced Python numbers the dtype NumPy would; True if the result is one itself."""
+    strong = None
+    for original, a in zip(args, operands, strict=True):
+        if type(original) is Tracer and original.weak:
+            continue
+        if type(a) not in _PYTHON_NUMBERS:
+            strong = a.dtype if strong is None else np.promote_types(strong, a.dtype)
+    if strong is None:
+        return op.weak
+    if strong.kind in "fc":
+        kind = _REAL_OF.get(strong, strong.type)
+        for k, original in enumerate(args):
+            a = operands[k]
+            if type(original) is Tracer and original.weak and type(a) is not Tracer:
+                operands[k] = kind(a) if a.dtype.kind != "c" else np.result_type(kind, "c8").type(a)
+    return False
 
 
 def apply(op: Primitive, *args: Any, **params: Any) -> Any:

@@ -16,7 +16,7 @@ import numpy as np
 
 from chainrule.base.errors import DtypeError, ShapeError, TraceError
 from chainrule.base.trees import register_leaf
-from chainrule.tracing.table import RESOLVERS, TABLE, call, lookup
+from chainrule.tracing.table import KEEPS_BUFFERS, RESOLVERS, TABLE, call, lookup
 
 _NATIVE = {int, float, complex, bool, np.float64, np.float32, np.int64, np.bool_, np.complex128}
 
@@ -231,7 +231,9 @@ class Tracer:
     def dot(self, other: Any) -> Any:
         return np.dot(self, other)
 
-    def astype(self, dtype: Any, order: str = "K", casting: str = "unsafe", copy: bool = True) -> Any:
+    def astype(
+        self, dtype: Any, order: str = "K", casting: str = "unsafe", copy: bool = True
+    ) -> Any:
         return TABLE["astype"](self, dtype)
 
     def view(self, *args: Any) -> Any:
@@ -377,7 +379,8 @@ def dispatch_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs
     operand = TABLE["operand"]
     if method == "__call__":
         handler = TABLE.get(ufunc) or lookup(ufunc)
-        args = [a if type(a) is Tracer else operand(a) for a in inputs]
+        keep = RESOLVERS if ufunc in KEEPS_BUFFERS else ()
+        args = [a if type(a) is Tracer or type(a) in keep else operand(a) for a in inputs]
         dtype = kwargs.pop("dtype", None) if kwargs else None
         result = call(ufunc, tuple(args), kwargs) if kwargs else handler(*args)
         if dtype is not None:

@@ -28,9 +28,7 @@ from chainrule.transform.arguments import (
 from chainrule.transform.reverse import pull, result_number
 
 
-def grad(
-    f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
-) -> Callable[..., Any]:
+def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
     """The gradient of a function with a real scalar result.
 
     Args:
@@ -98,9 +96,7 @@ def value_and_grad(
             seed = _one(trace.dtypes[number])
             cotangents = pull(trace, [(number, seed)], range(len(tracers)))
         seen: set[int] = set()
-        leaves = [
-            finish(g, trace.type_of_number(k), seen) for k, g in enumerate(cotangents)
-        ]
+        leaves = [finish(g, trace.type_of_number(k), seen) for k, g in enumerate(cotangents)]
         gradient = inputs.gather(leaves, argnums)
         if has_aux:
             return (resolve(value), release_tree(aux)), gradient
@@ -222,7 +218,9 @@ def _scalar(value: Any) -> Any:
             "reduce it (np.sum, np.mean); or use cr.jacobian(f), or cr.vjp(f, x)",
         )
     if leaf.dtype.kind != "f":
-        fix = "return a real number: np.real(z), or np.abs(z)**2" if leaf.dtype.kind == "c" else None
+        fix = (
+            "return a real number: np.real(z), or np.abs(z)**2" if leaf.dtype.kind == "c" else None
+        )
         raise DtypeError(
             "grad: the function must return a real floating-point number",
             {"returned": type_of(leaf)},

@@ -25,20 +25,41 @@ from chainrule.transform.shape import fill
 class Mask:
     """A boolean pattern that is worked out only when somebody needs it."""
 
-    __slots__ = ("_make", "_value")
+    __slots__ = ("_make", "_parents", "_value")
 
-    def __init__(self, make: Callable[[], Any]) -> None:
+    def __init__(self, make: Callable[[], Any], *parents: Mask | None) -> None:
         self._make: Callable[[], Any] | None = make
+        self._parents = parents
         self._value: Any = None
 
     def value(self) -> Any:
-        if self._make is not None:
-            self._value = self._make()
-            self._make = None
+        # Parents first, on a stack of our own: masks may follow a chain as long as the program.
+        stack = [self]
+        while stack:
+            mask = stack[-1]
+            waiting = [p for p in mask._parents if p is not None and p._make is not None]
+            if waiting:
+                stack += waiting
+                continue
+            stack.pop()
+            if mask._make is not None:
+                mask._value = mask._make()
+                mask._make, mask._parents = None, ()
         return self._value
 
 
 Masked = tuple[Any, Mask | None]
+
+
+def generic(shape: tuple[int, ...]) -> Any:
+    """Positive numbers that no linear operation adds up to zero by accident."""
+    return np.random.default_rng(len(shape)).uniform(0.5, 1.0, shape)
+
+
+def generic_pattern(mask: Mask | None, shape: tuple[int, ...]) -> Any:
+    """The same where something was taken, and zeros elsewhere."""
+    numbers = generic(shape)
+    return numbers if mask is None else np.where(fill(mask.value(), shape), numbers, 0.0)
 
 
 def blank(partial: Any, mask: Mask | None, shape: tuple[int, ...]) -> Any:
@@ -75,7 +96,7 @@ def push(
     if isinstance(derivative, Partials):
         return _push_partials(derivative, y, xs, tangents, params)
     if isinstance(derivative, Linear):
-        return _push_linear(op, xs, tangents, params)
+        return _push_linear(op, y, xs, tangents, params)
     if isinstance(derivative, Multilinear):
         total = None
         for k, t in enumerate(tangents):
@@ -111,7 +132,7 @@ def _as(tangent: Any, y: Any) -> Any:
 
 
 def _push_linear(
-    op: Primitive, xs: Sequence[Any], tangents: Sequence[Any], params: dict[str, Any]
+    op: Primitive, y: Any, xs: Sequence[Any], tangents: Sequence[Any], params: dict[str, Any]
 ) -> Any:
     linear = op.linear_args(len(xs))
     if all(tangents[k] is None for k in linear):
@@ -122,7 +143,9 @@ def _push_linear(
             operands[k] = np.zeros(np.shape(xs[k]), tangent_dtype(type_of(xs[k]).dtype))
         else:
             operands[k] = tangents[k]
-    return apply(op, *operands, **params)
+    out = apply(op, *operands, **params)
+    # The zeros of a weak operand aren't weak; a tangent has the dtype of its value all the same.
+    return out if op.multiple else _as(out, y)
 
 
 ONE = 1.0
@@ -176,7 +199,7 @@ def transpose_linear(row: Row, g: Any, mask: Mask | None) -> list[tuple[int, Any
     if mask is None and not derivative.selects:
         return [(k, parts[k], None) for k in linear]
     pattern = _pattern_transpose(row, operands, linear, mask)
-    return [(k, parts[k], Mask(lambda k=k: pattern()[k] > 0)) for k in linear]
+    return [(k, parts[k], Mask(lambda k=k: np.not_equal(pattern()[k], 0), mask)) for k in linear]
 
 
 def as_parts(result: Any, linear: tuple[int, ...]) -> dict[int, Any]:
@@ -186,18 +209,17 @@ def as_parts(result: Any, linear: tuple[int, ...]) -> dict[int, Any]:
 def _pattern_transpose(
     row: Row, operands: list[Any], linear: tuple[int, ...], mask: Mask | None
 ) -> Callable[[], dict[int, Any]]:
-    """The transpose of the 0/1 pattern of what was taken, run once when first asked for."""
+    """The transpose of the pattern of what was taken, run once when first asked for."""
     memo: list[dict[int, Any]] = []
 
     def run() -> dict[int, Any]:
         if not memo:
-            shape = row.kind.shape
-            ones = np.ones(shape) if mask is None else np.where(mask.value(), 1.0, 0.0)
             types = [
                 ArrayType(a.shape, np.dtype(float)) if k in linear else a
                 for k, a in enumerate(operands)
             ]
-            pattern = row.op.derivative.transpose(fill(ones, shape), *types, **row.params)
+            taken = generic_pattern(mask, row.kind.shape)
+            pattern = row.op.derivative.transpose(taken, *types, **row.params)
             memo.append(as_parts(pattern, linear))
         return memo[0]
 
@@ -218,18 +240,25 @@ def transpose_multilinear(
         down: Mask | None = None
         if mask is not None:
             operands = _blank_residuals(row, operands, k, mask)
-            down = Mask(lambda k=k, operands=operands: _support(row, operands, k, mask))
+            down = Mask(lambda k=k, operands=operands: _support(row, operands, k, mask), mask)
         answers.append((k, derivative.transposes[k](g, *operands, **row.params), down))
     return answers
 
 
 def _support(row: Row, operands: list[Any], k: int, mask: Mask) -> Any:
+    """Where a cotangent of operand k may be other than zero."""
     patterns = [
-        ArrayType(x.shape, np.dtype(float)) if j == k else np.where(np.equal(x, 0), 0.0, 1.0)
+        ArrayType(x.shape, np.dtype(float)) if j == k else _factor_pattern(x)
         for j, x in enumerate(operands)
     ]
-    ones = np.where(fill(mask.value(), row.kind.shape), 1.0, 0.0)
-    return row.op.derivative.transposes[k](ones, *patterns, **row.params) > 0
+    taken = generic_pattern(mask, row.kind.shape)
+    return np.not_equal(row.op.derivative.transposes[k](taken, *patterns, **row.params), 0)
+
+
+def _factor_pattern(x: Any) -> Any:
+    """A constant zero hands nothing on; a traced one might, once it is differentiated itself."""
+    numbers = generic(np.shape(x))
+    return numbers if type(x) is Tracer else np.where(np.equal(x, 0), 0.0, numbers)
 
 
 def _blank_residuals(row: Row, operands: list[Any], k: int, mask: Mask) -> list[Any]:
@@ -238,25 +267,29 @@ def _blank_residuals(row: Row, operands: list[Any], k: int, mask: Mask) -> list[
     for j, x in enumerate(operands):
         if j == k or (type(x) is not Tracer and np.isfinite(x).all()):
             continue
-        ones = [
-            ArrayType(np.shape(o), np.dtype(float)) if i == j else np.ones(np.shape(o))
+        numbers = [
+            ArrayType(np.shape(o), np.dtype(float)) if i == j else generic(np.shape(o))
             for i, o in enumerate(operands)
         ]
-        pattern = np.where(fill(mask.value(), row.kind.shape), 1.0, 0.0)
-        used = row.op.derivative.transposes[j](pattern, *ones, **row.params) > 0
+        taken = generic_pattern(mask, row.kind.shape)
+        used = np.not_equal(row.op.derivative.transposes[j](taken, *numbers, **row.params), 0)
         blanked[j] = np.where(used, x, np.zeros((), x.dtype))
     return blanked
 
 
-def transpose_custom(row: Row, gs: Any, pull: Callable[..., Any]) -> list[Any]:
+def transpose_custom(
+    row: Row, gs: Any, pull: Callable[..., Any], masked: bool = False
+) -> list[Masked]:
     """Cotangents by the rule's own reverse, or by transposing its forward map.
 
     `gs` is one cotangent, or a tuple with None where an output has none. `pull(trace, seeds,
-    numbers)` is reverse mode itself, handed in.
+    numbers)` is reverse mode itself, handed in. The masks are those of the selects in the map.
     """
     derivative = row.op.derivative
-    if derivative.reverse is not None:
-        return list(derivative.reverse(gs, row.y, *row.xs, **row.params))
+    # A rule's own reverse knows no masks. Without values it's the only way: an operation that is
+    # linear in one operand (solve) uses itself in its tangent map.
+    if derivative.reverse is not None and not (masked and row.y is not None):
+        return [(g, None) for g in derivative.reverse(gs, row.y, *row.xs, **row.params)]
     trace = StageTrace()
     tangents = []
     for k, number in enumerate(row.numbers):
@@ -269,13 +302,12 @@ def transpose_custom(row: Row, gs: Any, pull: Callable[..., Any]) -> list[Any]:
         trace.open = False
     outs = out if row.op.multiple else (out,)
     seeds = [
-        (t.mark, g)
-        for t, g in zip(outs, gs if row.op.multiple else (gs,), strict=True)
+        (k, t.mark, g)
+        for k, (t, g) in enumerate(zip(outs, gs if row.op.multiple else (gs,), strict=True))
         if g is not None and type(t) is Tracer and t.owner is trace
     ]
-    found = pull(trace, seeds, [t.mark for t in tangents if t is not None])
-    answers = iter(found)
-    return [None if t is None else next(answers) for t in tangents]
+    answers = iter(pull(trace, seeds, [t.mark for t in tangents if t is not None]))
+    return [(None, None) if t is None else next(answers) for t in tangents]
 
 
 def check_linear(row: Row, error: Exception) -> InternalError:
@@ -284,5 +316,3 @@ def check_linear(row: Row, error: Exception) -> InternalError:
         {"error": f"{type(error).__name__}: {error}"},
         where=row.place,
     )
-
-

@@ -19,6 +19,7 @@ from chainrule.tracing.trace import refresh
 from chainrule.tracing.tracer import Tracer
 from chainrule.transform.linear import (
     Mask,
+    Masked,
     Row,
     blank,
     convert,
@@ -55,7 +56,10 @@ class _Sum:
         for op, pieces in self.gathered.items():
             part = op.derivative.gather(kind, [piece[:3] for piece in pieces])
             g = part if g is None else g + part
-        return g, None if self.masks is None else Mask(lambda: self._mask(kind))
+        if self.masks is None:
+            return g, None
+        parents = [piece[3] for pieces in self.gathered.values() for piece in pieces]
+        return g, Mask(lambda: self._mask(kind), *self.masks, *parents)
 
     def _mask(self, kind: ArrayType) -> Any:
         pattern = ArrayType(kind.shape, np.dtype(float))
@@ -85,13 +89,23 @@ def pull(
 
     `seeds` are (variable, cotangent) pairs. An input that nothing reaches gets None.
     """
+    return [g for g, _ in _masked_pull(trace, seeds, inputs, masks)]
+
+
+def _masked_pull(
+    trace: RecordTrace,
+    seeds: Sequence[tuple[int, Any]],
+    inputs: Sequence[int],
+    masks: Sequence[Mask | None],
+) -> list[Masked]:
+    """The same, each cotangent with the mask of what was taken."""
     sweep = _Sweep(trace)
     for k, (number, g) in enumerate(seeds):
         sweep.add(number, g, masks[k] if k < len(masks) else None)
     # A derivative may be infinite where the value is fine; that is an answer, not a warning.
     with np.errstate(all="ignore"):
         sweep.run()
-    return [sweep.take(number)[0] for number in inputs]
+    return [sweep.take(number) for number in inputs]
 
 
 class _Sweep:
@@ -187,7 +201,7 @@ class _Sweep:
             if to != shape:
                 part = sum_to(fill(part, shape), to)
                 if mask is not None:
-                    down = Mask(lambda to=to: any_to(fill(mask.value(), shape), to))
+                    down = Mask(lambda to=to: any_to(fill(mask.value(), shape), to), mask)
             dtype = self.dtypes[number]
             if part.dtype is not dtype and part.dtype != dtype:
                 part = convert(part, dtype)
@@ -208,34 +222,29 @@ class _Sweep:
         elif isinstance(derivative, Multilinear):
             answers = transpose_multilinear(row, g, mask)
         elif isinstance(derivative, Custom):
-            parts = transpose_custom(row, g, self._masked_pull(mask))
-            answers = [(k, part, None) for k, part in enumerate(parts)]
+            parts = transpose_custom(row, g, _inner_pull((mask,)), mask is not None)
+            answers = [(k, *part) for k, part in enumerate(parts)]
         else:
             raise undefined(row.op, row.place)
         for k, part, down in answers:
             self._add_to_operand(row, k, part, down)
 
-    def _masked_pull(self, mask: Mask | None) -> Any:
-        def inner(trace: RecordTrace, seeds: Any, inputs: Sequence[int]) -> list[Any]:
-            return pull(trace, seeds, inputs, [mask] * len(seeds))
-
-        return inner
-
     def _multiple(self, fields: list[Any]) -> None:
         op, first, kept = fields[0], fields[4], fields[5]
         numbers = range(first, first + len(kept))
-        gs = tuple(self.take(number)[0] for number in numbers)
+        gs, masks = zip(*map(self.take, numbers), strict=True)
         if isinstance(op.derivative, Flat) or all(g is None for g in gs):
             return
         row = Row(tuple(fields), self.trace)
         if not isinstance(op.derivative, Custom):
             raise undefined(op, row.place)
         gs = tuple(
-            None if g is None else fill(g, self.shapes[n])
-            for g, n in zip(gs, numbers, strict=True)
+            None if g is None else fill(g, self.shapes[n]) for g, n in zip(gs, numbers, strict=True)
         )
-        for k, part in enumerate(transpose_custom(row, gs, pull)):
-            self._add_to_operand(row, k, part, None)
+        masked = any(mask is not None for mask in masks)
+        parts = transpose_custom(row, gs, _inner_pull(masks), masked)
+        for k, (part, mask) in enumerate(parts):
+            self._add_to_operand(row, k, part, mask)
 
     def _add_to_operand(self, row: Row, k: int, part: Any, mask: Mask | None) -> None:
         number = row.numbers[k]
@@ -247,6 +256,18 @@ class _Sweep:
                 return
             part = convert(part, dtype)
         self.add(number, part, mask)
+
+
+def _inner_pull(masks: Sequence[Mask | None]) -> Any:
+    """Reverse mode for the tangent map of one equation, whose outputs were taken so."""
+
+    def inner(
+        trace: RecordTrace, seeds: Sequence[tuple[int, int, Any]], inputs: Sequence[int]
+    ) -> list[Masked]:
+        pairs = [(number, g) for _, number, g in seeds]
+        return _masked_pull(trace, pairs, inputs, [masks[k] for k, _, _ in seeds])
+
+    return inner
 
 
 def result_number(trace: RecordTrace, result: Any) -> int:

@@ -1,0 +1,79 @@
+"""W8: what `import` costs: time and memory, each in a fresh process, in turn."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks.measure import Row, summary
+
+TITLE = "W8 · time and peak memory of an import, fresh processes"
+LIBRARIES = {
+    "numpy": ("limit", "numpy"),
+    "chainrule": ("ours", "chainrule"),
+    "autograd": ("peer", "autograd, autograd.numpy"),
+    "torch": ("peer", "torch"),
+    "jax": ("peer", "jax, jax.numpy"),
+    "casadi": ("peer", "casadi"),
+    "sympy": ("peer", "sympy"),
+}
+PROBE = """
+import sys, time
+began = time.perf_counter()
+import {modules}
+seconds = time.perf_counter() - began
+try:
+    # Not ru_maxrss, which on Linux begins at the size of the process that started this one.
+    with open("/proc/self/status") as lines:
+        peak = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+except OSError:
+    import resource
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+print(seconds, peak)
+"""
+
+
+def measure(rounds: int) -> tuple[list[Row], list[str]]:
+    """Rows with seconds and MB; libraries that are not installed are named apart."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    absent = []
+    for name, (_, modules) in LIBRARIES.items():
+        # The first import also fills the disk cache and writes byte code; it does not count.
+        if probe(modules) is None:
+            absent.append(f"{name}: not installed")
+        else:
+            found[name] = []
+    for _ in range(rounds):
+        for name, samples in found.items():
+            sample = probe(LIBRARIES[name][1])
+            assert sample is not None
+            samples.append(sample)
+    rows = [
+        summary(
+            name,
+            LIBRARIES[name][0],
+            [seconds for seconds, _ in samples],
+            statistics.median(memory for _, memory in samples),
+        )
+        for name, samples in found.items()
+    ]
+    return rows, absent
+
+
+def probe(modules: str) -> tuple[float, float] | None:
+    source = str(Path(__file__).parents[1] / "src")
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE.format(modules=modules)],
+        env=os.environ | {"PYTHONPATH": source},
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        if "ModuleNotFoundError" in done.stderr:
+            return None
+        raise RuntimeError(f"import {modules} fails\n{done.stderr}")
+    seconds, memory = done.stdout.split()
+    return float(seconds), float(memory)

@@ -1,0 +1,214 @@
+"""Rounding, remainders and signs: steps, and what is left between them."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from chainrule.ir.primitive import Case, Draw, Flat, Irregular, Partials
+from chainrule.ops.family import (
+    binary,
+    elementwise,
+    elementwise_batch,
+    elementwise_type,
+    primitive,
+    unary,
+)
+from chainrule.tracing.table import TABLE, implements
+from chainrule.tracing.trace import apply
+
+_STEP = (Irregular("jump", lambda y, x: np.equal(x, y), "a step at every whole number"),)
+_HALF_STEP = (
+    Irregular(
+        "jump",
+        lambda y, x: np.equal(np.absolute(np.remainder(x, 1.0)), 0.5),
+        "a step halfway between whole numbers",
+    ),
+)
+_WHOLE = (*unary(dtypes="df"), Case((Draw((3,), dtype="i8"),)))
+
+floor = elementwise(
+    np.floor, Flat(), symbolic=lambda S, x: S.floor(x), cases=_WHOLE, irregular=_STEP
+)
+
+ceil = elementwise(
+    np.ceil, Flat(), symbolic=lambda S, x: S.ceiling(x), cases=_WHOLE, irregular=_STEP
+)
+
+trunc = elementwise(
+    np.trunc,
+    Flat(),
+    symbolic=lambda S, x: S.sign(x) * S.floor(S.Abs(x)),
+    cases=_WHOLE,
+    irregular=(
+        Irregular(
+            "jump",
+            lambda y, x: np.logical_and(np.equal(x, y), np.not_equal(x, 0)),
+            "a step at every whole number but 0",
+        ),
+    ),
+)
+
+rint = elementwise(np.rint, Flat(), symbolic=None, cases=unary(dtypes="dfD"), irregular=_HALF_STEP)
+
+round_ = primitive(
+    name="round",
+    type_rule=lambda x, decimals: elementwise_type(np.positive)(x),
+    value=lambda x, decimals: np.round(x, decimals),
+    derivative=Flat(),
+    batch=elementwise_batch,
+    symbolic=None,
+    lower=None,
+    cases=(
+        *unary(dtypes="dfD", params={"decimals": 0}),
+        *unary(params={"decimals": 2}),
+        Case((Draw((3,), 0, 90, "i8"),), {"decimals": -1}),
+    ),
+    irregular=(
+        Irregular(
+            "jump",
+            lambda y, x, decimals: np.equal(
+                np.absolute(np.remainder(x * 10.0**decimals, 1.0)), 0.5
+            ),
+            "a step halfway between round numbers",
+        ),
+    ),
+)
+
+
+@implements(np.round, np.around, lists=True)
+def _round(a: Any, decimals: Any = 0) -> Any:
+    return apply(round_, TABLE["operand"](a), decimals=operator.index(decimals))
+
+
+@implements(np.fix, lists=True)
+def _fix(x: Any) -> Any:
+    return np.trunc(TABLE["operand"](x))
+
+
+@implements(np.modf)
+def _modf(x: Any, /) -> tuple[Any, Any]:
+    """Fractional and whole part, both with the sign of x."""
+    whole = np.trunc(x)
+    fraction = np.where(np.isinf(x), 0.0, np.subtract(x, whole))
+    return np.copysign(fraction, x), whole
+
+
+# ---- signs -----------------------------------------------------------------------------------------
+
+_AT_ZERO = (Irregular("jump", lambda y, x: np.equal(x, 0), "the sign changes"),)
+
+sign = elementwise(
+    np.sign,
+    Flat(),
+    symbolic=lambda S, x: S.sign(x),
+    cases=(*unary(dtypes="df"), Case((Draw((3,), dtype="i8"),))),
+    irregular=_AT_ZERO,
+)
+
+
+@implements(np.sign)
+def _sign(x: Any, /) -> Any:
+    """Of a complex number z/|z|, which is not flat."""
+    if x.dtype.kind != "c":
+        return apply(sign, x)
+    size = np.absolute(x)
+    none = np.equal(size, 0)
+    return np.where(none, 0, x / np.where(none, 1, size))
+
+
+absolute = elementwise(
+    np.absolute,
+    Partials(lambda y, x: np.sign(x)),
+    symbolic=lambda S, x: S.Piecewise((x, x > 0), (-x, x < 0), (S.Integer(0), True)),
+    cases=unary(dtypes="df"),
+    weak=True,
+    irregular=(Irregular("kink", lambda y, x: np.equal(x, 0), "the slopes are −1 and 1"),),
+)
+
+
+@implements(np.absolute)
+def _absolute(x: Any, /) -> Any:
+    return TABLE["modulus"](x) if x.dtype.kind == "c" else apply(absolute, x)
+
+
+fabs = elementwise(
+    np.fabs,
+    Partials(lambda y, x: np.sign(x)),
+    symbolic=lambda S, x: S.Piecewise((x, x > 0), (-x, x < 0), (S.Integer(0), True)),
+    cases=unary(dtypes="df"),
+    irregular=absolute.irregular,
+)
+
+copysign = elementwise(
+    np.copysign,
+    Partials(lambda z, x, y: np.sign(x) * np.copysign(np.result_type(x, y).type(1), y), 0.0),
+    symbolic=None,
+    cases=binary(dtypes="df"),
+    irregular=(
+        Irregular(
+            "kink",
+            lambda z, x, y: np.logical_or(np.equal(x, 0), np.equal(y, 0)),
+            "the sign changes",
+        ),
+    ),
+)
+
+heaviside = elementwise(
+    np.heaviside,
+    Partials(0.0, lambda z, x, y: np.equal(x, 0)),
+    symbolic=lambda S, x, y: S.Piecewise((1, x > 0), (0, x < 0), (y, True)),
+    cases=binary(dtypes="df"),
+    irregular=(Irregular("jump", lambda z, x, y: np.equal(x, 0), "the step"),),
+)
+
+nextafter = elementwise(np.nextafter, Partials(1.0, 0.0), symbolic=None, cases=binary(dtypes="df"))
+
+spacing = elementwise(np.spacing, Flat(), symbolic=None, cases=unary(dtypes="df"))
+
+
+# ---- quotients and remainders ----------------------------------------------------------------------
+
+_PAIRS = (
+    *binary(right=(0.5, 2.0), dtypes="df"),
+    Case((Draw((3,), -9, 9, "i8"), Draw((3,), 1, 5, "i8"))),
+)
+_MULTIPLE = Irregular(
+    "jump",
+    lambda z, x, y: np.equal(np.remainder(x, y), 0),
+    "a step where the first is a multiple of the second",
+)
+_BY_ZERO = Irregular("domain", lambda z, x, y: np.equal(y, 0), "division by zero")
+
+floor_divide = elementwise(
+    np.floor_divide,
+    Flat(),
+    symbolic=lambda S, x, y: S.floor(x / y),
+    cases=_PAIRS,
+    weak=True,
+    irregular=(_MULTIPLE, _BY_ZERO),
+)
+
+remainder = elementwise(
+    np.remainder,
+    Partials(1.0, lambda z, x, y: -np.floor_divide(x, y)),
+    symbolic=lambda S, x, y: x - y * S.floor(x / y),
+    cases=_PAIRS,
+    weak=True,
+    irregular=(_MULTIPLE, _BY_ZERO),
+)
+
+fmod = elementwise(
+    np.fmod,
+    Partials(1.0, lambda z, x, y: -np.trunc(np.divide(x, y))),
+    symbolic=lambda S, x, y: x - y * S.sign(x / y) * S.floor(S.Abs(x / y)),
+    cases=_PAIRS,
+    irregular=(_MULTIPLE, _BY_ZERO),
+)
+
+
+@implements(np.divmod)
+def _divmod(x1: Any, x2: Any, /) -> tuple[Any, Any]:
+    return np.floor_divide(x1, x2), np.remainder(x1, x2)

@@ -1,0 +1,139 @@
+"""Recording a function that is to become one equation: all that it depends on becomes an input.
+
+A value of another trace that the function merely sees (through its closure) is turned into an
+input on first use, and computing goes on with the plain number below it, so that nothing of the
+function's inside lands on the tapes around it. Such a value may not leave but as a result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule.base.errors import TraceError
+from chainrule.base.trees import flatten
+from chainrule.ir.primitive import Primitive
+from chainrule.ir.program import Program
+from chainrule.ir.types import ArrayType
+from chainrule.tracing.creation import as_traced_leaf, swapped
+from chainrule.tracing.record import ProgramTrace
+from chainrule.tracing.stage import StageTrace, close
+from chainrule.tracing.trace import ground, resolve, snapshot
+from chainrule.tracing.tracer import Tracer
+
+
+class _Entrance:
+    """The inputs that a body has met so far, each known by the variable that it names."""
+
+    def __init__(self, trace: BodyTrace | StagedBody) -> None:
+        self.trace = trace
+        self.met: dict[tuple[int, int, int], tuple[Tracer, Tracer]] = {}
+
+    def inside(self, value: Any) -> Any:
+        """What stands in the body for a value: itself, or an input."""
+        if type(value) is not Tracer or value.owner is self.trace:
+            return value
+        outer = snapshot(value)
+        key = (id(outer.owner), id(outer.value), id(outer.mark))
+        if key not in self.met:
+            self.met[key] = (outer, self.trace.enter(outer))
+        return self.met[key][1]
+
+
+class BodyTrace(ProgramTrace):
+    """A body recorded with values."""
+
+    __slots__ = ("entrance",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entrance = _Entrance(self)
+
+    def enter(self, outer: Any) -> Tracer:
+        """An input with the number that stands below the derivatives of `outer`."""
+        value = outer
+        while type(value) is Tracer and value.owner.has_value(value):
+            value = value.value
+        tracer = self.input(value, getattr(outer, "weak", False))
+        if type(outer) is Tracer and outer.owner.passive:
+            self.still.add(tracer.mark)
+        return tracer
+
+    def process(self, op: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        return super().process(op, tuple(map(self.entrance.inside, args)), params)
+
+    def finished(self, tracer: Tracer) -> Any:
+        raise _escaped()
+
+
+class StagedBody(StageTrace):
+    """A body recorded without values."""
+
+    __slots__ = ("entrance",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entrance = _Entrance(self)
+
+    def enter(self, outer: Any) -> Tracer:
+        """An input of the type of `outer`."""
+        kind = ArrayType(tuple(outer.shape), outer.dtype, getattr(outer, "weak", False))
+        return self.abstract(kind)
+
+    def process(self, op: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        return super().process(op, tuple(map(self.entrance.inside, args)), params)
+
+    def finished(self, tracer: Tracer) -> Any:
+        raise _escaped()
+
+
+def _escaped() -> TraceError:
+    return TraceError(
+        "a value was kept beyond the function with a rule or a checkpoint that computed it",
+        fix="return it from that function instead of storing it outside",
+    )
+
+
+class Body(NamedTuple):
+    """A recorded function.
+
+    Its program's inputs are the operands, then what was captured. `leaves` are those of the
+    result, in which each output of the program stands at its `places`.
+    """
+
+    program: Program
+    captured: tuple[Tracer, ...]
+    leaves: tuple[Any, ...]
+    places: tuple[int, ...]
+    tree: Any
+
+
+def trace_body(f: Callable[..., Any], operands: Sequence[Any]) -> Body:
+    """Record f(*operands): with values where every operand has one, else without."""
+    known = all(ground(operand) is not None for operand in operands)
+    trace: BodyTrace | StagedBody = BodyTrace() if known else StagedBody()
+    inputs = [trace.enter(operand) for operand in operands]
+    try:
+        with swapped():
+            leaves, tree = flatten(f(*inputs))
+            leaves = [resolve(as_traced_leaf(leaf)) for leaf in leaves]
+            leaves = [trace.entrance.inside(leaf) for leaf in leaves]
+    finally:
+        trace.open = False
+    places = tuple(k for k, leaf in enumerate(leaves) if type(leaf) is Tracer)
+    met = list(trace.entrance.met.values())
+    name = getattr(f, "__name__", type(f).__name__)
+    outputs = [leaves[k] for k in places]
+    program = close(trace, [*inputs, *(inner for _, inner in met)], outputs, name)
+    return Body(program, tuple(outer for outer, _ in met), tuple(leaves), places, tree)
+
+
+def output_types(body: Body) -> tuple[ArrayType, ...]:
+    """The types of the program's outputs, as recorded."""
+    found = []
+    for k in body.places:
+        leaf = body.leaves[k]
+        found.append(ArrayType(tuple(leaf.shape), np.dtype(leaf.dtype), leaf.weak))
+    return tuple(found)
