@@ -19,8 +19,12 @@ from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
 
+import numpy as np
+
 PAGE = Path(__file__).with_name("operations.md")
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
+
+import scipy.special  # noqa: E402, F401 - its functions take part once it is imported
 
 import chainrule  # noqa: E402, F401 - enters every operation
 from chainrule.ir.primitive import (  # noqa: E402
@@ -38,7 +42,8 @@ from chainrule.tracing.table import SCIPY_SPECIAL, TABLE, numpy_name  # noqa: E4
 
 HEAD = """# Operations
 
-Generated from the definitions by `python docs/generate_operations.py`; a test holds it up to date.
+Generated from the definitions by `python docs/generate_operations.py` with NumPy {numpy}; a test
+holds it up to date.
 
 A *primitive* is one definition with all its rules. Its derivative is one of a closed set:
 
@@ -152,7 +157,8 @@ def derivative_text(op: Primitive) -> str:
         where = "all operands" if d.args is None else "operand " + ", ".join(map(str, d.args))
         return f"linear in {where}" + "; selects" * d.selects
     if isinstance(d, Multilinear):
-        return f"multilinear in {len(d.transposes)} operands"
+        count = str(len(d.transposes)) if len(d.transposes) <= 4 else "all"
+        return f"multilinear in {count} operands"
     if isinstance(d, Custom):
         return "custom; own reverse" if d.reverse else "custom; reverse by transposing"
     if isinstance(d, Flat):
@@ -189,11 +195,15 @@ def page_text() -> str:
     for name, primitives in sorted(names.items()):
         for primitive in primitives:
             reached_by[primitive].append(name)
-    parts = [HEAD]
+    parts = [HEAD.format(numpy=numpy_version())]
     for family, ops in families().items():
         parts.append(family_text(family, ops, reached_by))
     parts.append(names_text(names))
     return "\n".join(parts)
+
+
+def numpy_version() -> str:
+    return ".".join(np.__version__.split(".")[:2])
 
 
 def families() -> dict[str, list[Primitive]]:
@@ -245,7 +255,8 @@ def family_text(family: str, ops: list[Primitive], reached_by: dict[str, list[st
     for op in ops:
         cells = [
             f"`{op.name}`",
-            ", ".join(f"`{name}`" for name in reached_by[op.name]) or "indexing, writing, methods",
+            ", ".join(f"`{name}`" for name in reached_by[op.name])
+            or "other operations, indexing, writing",
             derivative_text(op),
             "loop" if op.batch is None else "rule",
             "no" if op.symbolic is None else "yes",
@@ -285,12 +296,11 @@ def names_text(names: dict[str, set[str]]) -> str:
 
 def swapped_text() -> list[str]:
     """The names that NumPy does not dispatch, and that are replaced during a trace."""
-    numpy_names, linalg_names, math_names = [sorted(swap.new) for swap in _swaps()]
-    rows = (
-        ("np", numpy_names),
-        ("np.linalg", linalg_names),
-        ("math", math_names),
-    )
+    prefixes = {"numpy": "np", "numpy.linalg": "np.linalg"}
+    rows = []
+    for swap in _swaps():
+        home = swap.namespace["__name__"]
+        rows.append((prefixes.get(home, home), sorted(swap.new)))
     return [
         "## Names that work although NumPy does not dispatch them",
         "",

@@ -389,3 +389,24 @@ def test_the_printed_digits(name):
     flat = np.concatenate([np.ravel(d) for d in case.derivatives])
     np.testing.assert_allclose(case.value, value, rtol=1e-9)
     np.testing.assert_allclose(flat, slopes, rtol=2e-8)
+
+
+@each_case
+def test_the_comparison_agrees(case):
+    table = cr.compare(case.f, *case.point, manual=case.by_hand)
+    assert [row.method for row in table.rows if row.disagrees] == []
+    assert [row.method for row in table.rows] == [
+        "manual",
+        "finite difference",
+        "symbolic",
+        "forward mode",
+        "reverse mode",
+    ]
+    assert all(row.values is not None for row in table.rows)
+
+
+def test_the_comparison_exposes_a_misprint():
+    """I-b: the slide's formula stands alone; with the sign put right, all agree."""
+    table = cr.compare(hidden_layer_loss, W, U, manual=hidden_layer_as_printed)
+    assert [row.method for row in table.rows if row.disagrees] == ["manual"]
+    assert table.verdict.startswith("manual disagrees: dhidden_layer_loss/d")

@@ -84,6 +84,12 @@ class UnsupportedError(ChainruleError, TypeError):
     __module__ = "chainrule"
 
 
+class MissingAttributeError(UnsupportedError, AttributeError):
+    """An attribute of NumPy's arrays that a traced array doesn't have."""
+
+    __module__ = "chainrule"
+
+
 class DomainError(ChainruleError, ArithmeticError, ValueError):
     """A point outside the domain of the function, or where no derivative exists."""
 

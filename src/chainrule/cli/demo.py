@@ -17,7 +17,7 @@ from chainrule.transform.compare import compare
 HIDDEN = 30
 
 
-def lecture_function(x, z):
+def y(x, z):
     return np.exp(x * z) + x * z / np.log(x) + np.sin(np.log(x)) / (x * z)
 
 
@@ -66,9 +66,9 @@ def heading(text: str) -> None:
 
 def show_comparison() -> None:
     heading("1. One function, five ways to its derivative")
-    click.echo(source_of(lecture_function, by_hand))
-    click.echo("cr.compare(lecture_function, 2.0, 3.0, manual=by_hand)\n")
-    click.echo(str(compare(lecture_function, 2.0, 3.0, manual=by_hand)))
+    click.echo(source_of(y, by_hand))
+    click.echo("cr.compare(y, 2.0, 3.0, manual=by_hand)\n")
+    click.echo(str(compare(y, 2.0, 3.0, manual=by_hand)))
 
 
 def source_of(*functions: Any) -> str:

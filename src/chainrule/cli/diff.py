@@ -13,6 +13,7 @@ from chainrule.base.errors import ExpressionError, UnsupportedError
 from chainrule.cli.expression import Expression
 from chainrule.cli.point import read_point
 from chainrule.transform.compare import compare
+from chainrule.transform.differentiability import differentiability
 from chainrule.transform.symbolic import symbolic
 
 READABLE = 40  # operations of a formula that still fits on a screen
@@ -41,7 +42,8 @@ def run_diff(text: str, at: Sequence[str]) -> None:
         slopes = np.ravel(np.concatenate([np.ravel(v) for v in best]))
         for name, formula, slope in zip(point, formulas(f, values), slopes, strict=True):
             rows.append((f"df/d{name}", formula, f"{slope:.15g}"))
-    click.echo(lines_of(rows))
+        special = remarks(f, values)
+    click.echo("\n".join([lines_of(rows), *special]))
     click.echo(f"\n{table}")
 
 
@@ -53,6 +55,7 @@ def table_of(f: Expression, values: Sequence[float]) -> Any:
     def joined(v: Any) -> Any:
         return f(*v)
 
+    joined.__name__ = "f"
     joined.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [inspect.Parameter("point", inspect.Parameter.POSITIONAL_ONLY)]
     )
@@ -69,6 +72,16 @@ def formulas(f: Expression, values: Sequence[float]) -> list[str]:
         str(written.derivative(k)) if written.count_ops(k, shared=False) <= READABLE else ""
         for k in range(len(values))
     ]
+
+
+def remarks(f: Expression, values: Sequence[float]) -> list[str]:
+    """Kinks, jumps and other places where the derivative is not what it seems."""
+    lines = []
+    for found in differentiability(f, *values).findings:
+        taken = ", ".join(f"{t:g}" for t in found.taken)
+        choice = f"; the derivative taken is {taken}" if taken else ""
+        lines.append(f"{found.kind} of {found.operation}: {found.reason}{choice}")
+    return ["", *lines] if lines else []
 
 
 def lines_of(rows: Sequence[tuple[str, str, str]]) -> str:

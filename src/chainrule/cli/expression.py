@@ -85,9 +85,12 @@ class Expression:
             finite_cause = step.run in (np.exp, np.power, np.multiply, np.add, np.subtract)
             kind = "is too large for a floating-point number" if finite_cause else kind
         facts = pointer(self.text, *step.text)
-        facts["operands"] = ", ".join(
-            f"{self.text[slice(*self.steps[k].text)]} = {float(results[k]):.12g}" for k in operands
-        )
+        computed = [k for k in operands if self.steps[k].run is not None]
+        if computed:
+            facts["operands"] = ", ".join(
+                f"{self.text[slice(*self.steps[k].text)]} = {float(results[k]):.12g}"
+                for k in computed
+            )
         facts["point"] = ", ".join(f"{name} = {float(v):.12g}" for name, v in given.items())
         return DomainError(
             f"{piece} {kind} at this point", facts, "choose a point inside the domain with --at"

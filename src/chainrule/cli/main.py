@@ -11,16 +11,18 @@ import click
 from chainrule.base.errors import ChainruleError, InternalError
 from chainrule.cli.demo import run_demo
 from chainrule.cli.diff import run_diff
-from chainrule.cli.info import info_text
+from chainrule.cli.info import info_text, version
 from chainrule.cli.vocabulary import FUNCTIONS
 
 FAULT = 1
 USER_ERROR = 2
 INTERRUPTED = 130
-BROKEN_PIPE = 141
 
 
 @click.group(context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 90})
+@click.version_option(
+    version("chainrule") or "(not installed: runs from its source)", message="chainrule %(version)s"
+)
 def cli() -> None:
     """Derivatives by every method, from the command line.
 
@@ -106,12 +108,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("\nstopped", err=True)
+        click.echo("stopped", err=True)
         return INTERRUPTED
     except BrokenPipeError:
         # The reader has gone; Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return BROKEN_PIPE
+        return FAULT
     except Exception as error:
         if os.environ.get("CHAINRULE_DEBUG"):
             raise

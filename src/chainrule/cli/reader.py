@@ -31,6 +31,7 @@ _FORBIDDEN: dict[type[ast.AST], str] = {
     ast.BoolOp: "and, or are not arithmetic",
     ast.Compare: "a comparison may only stand first in where(condition, a, b)",
     ast.Dict: "dictionaries are not arithmetic",
+    ast.GeneratorExp: "comprehensions are not arithmetic",
     ast.IfExp: "if … else is not arithmetic; write where(condition, a, b)",
     ast.JoinedStr: "text is not arithmetic",
     ast.Lambda: "lambda is not arithmetic",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from typing import Any
 
 import numpy as np
 
-from chainrule.ir.primitive import Irregular, Partials
+from chainrule.base.errors import DtypeError
+from chainrule.ir.primitive import Case, Draw, Irregular, Partials
+from chainrule.ir.types import result_dtype, type_of
 from chainrule.ops.family import binary, elementwise, unary
 from chainrule.tracing.table import TABLE, implements
 from chainrule.tracing.trace import apply
@@ -32,18 +36,20 @@ multiply = elementwise(
     np.multiply,
     Partials(lambda z, x, y: y, lambda z, x, y: x),
     symbolic=lambda S, x, y: x * y,
-    cases=binary(dtypes="dfD"),
+    cases=(*binary(dtypes="dfD"), Case((Draw((3,)), Draw((3,), dtype="?")), note="by a condition")),
     weak=True,
 )
+
+_BY_ZERO = Irregular("domain", lambda z, x, y: np.equal(y, 0), "division by zero")
 
 divide = elementwise(
     np.true_divide,
     # np.divide, not 1/y: a literal y of 0.0 would raise in Python where NumPy says inf.
     Partials(lambda z, x, y: np.divide(1.0, y), lambda z, x, y: -z / y),
     symbolic=lambda S, x, y: x / y,
-    cases=binary(right=(0.5, 2.0), dtypes="dfD"),
+    cases=(*binary(right=(0.5, 2.0), dtypes="dfD"), *binary(right=(-2.0, -0.5))[:1]),
     weak=True,
-    irregular=(Irregular("domain", lambda z, x, y: np.equal(y, 0), "division by zero"),),
+    irregular=(_BY_ZERO,),
 )
 
 negative = elementwise(
@@ -91,15 +97,30 @@ sqrt = elementwise(
 cbrt = elementwise(
     np.cbrt,
     Partials(lambda y, x: np.divide(1.0 / 3.0, y * y)),
-    symbolic=lambda S, x: S.sign(x) * S.Abs(x) ** S.Rational(1, 3),
-    cases=unary(0.1, 4.0, dtypes="df"),
+    symbolic=lambda S, x: S.Piecewise((S.cbrt(x), x >= 0), (-S.cbrt(-x), True)),
+    cases=(*unary(0.1, 4.0, dtypes="df"), *unary(-4.0, -0.1)),
     irregular=(
         Irregular("infinite", lambda y, x: np.equal(x, 0), "the cube root is vertical at 0"),
     ),
 )
 
 
-# ---- powers ----------------------------------------------------------------------------------------
+def _leg(z: Any, x: Any, y: Any) -> Any:
+    """x/z, and 0 at the origin: the slope of least norm at the tip of the cone."""
+    none = np.equal(z, 0)
+    return np.where(none, 0, np.divide(x, np.where(none, 1, z)))
+
+
+hypot = elementwise(
+    np.hypot,
+    Partials(_leg, lambda z, x, y: _leg(z, y, x)),
+    symbolic=lambda S, x, y: S.sqrt(x**2 + y**2),
+    cases=(*binary(right=(0.5, 2.0), dtypes="df"), *binary(left=(-2.0, -0.5))[:1]),
+    irregular=(Irregular("kink", lambda z, x, y: np.equal(z, 0), "the tip of a cone"),),
+)
+
+
+# ---- powers --------------------------------------------------------------------------------------
 
 
 def _base_partial(z: Any, x: Any, y: Any) -> Any:
@@ -110,74 +131,114 @@ def _base_partial(z: Any, x: Any, y: Any) -> Any:
 
 def _exponent_partial(z: Any, x: Any, y: Any) -> Any:
     """z·log x, with its limit 0 at x = 0 and y > 0."""
+    if type(x) in (int, float) and x > 0:
+        return z * math.log(x)  # a literal base: its logarithm is a literal too
     zero = np.equal(x, 0)
-    return np.where(
-        zero, np.where(np.greater(y, 0), 0, np.log(x)), z * np.log(np.where(zero, 1, x))
-    )
+    at_zero = np.where(np.greater(np.real(y), 0), 0, np.log(x))
+    return np.where(zero, at_zero, z * np.log(np.where(zero, 1, x)))
 
 
 power = elementwise(
     np.power,
     Partials(_base_partial, _exponent_partial),
     symbolic=lambda S, x, y: x**y,
-    cases=binary(left=(0.2, 2.0), right=(-2.0, 3.0), dtypes="dfD"),
+    cases=(
+        *binary(left=(0.2, 2.0), right=(-2.0, 3.0), dtypes="dfD"),
+        Case((2.0, Draw((3,)))),
+        Case((Draw((3,)), np.array([0, 1, 3]))),
+    ),
     weak=True,
     irregular=(
         Irregular("domain", lambda z, x, y: np.isnan(z), "a fractional power of a negative number"),
         Irregular(
             "infinite",
-            lambda z, x, y: np.logical_and(
-                np.equal(x, 0), np.logical_and(y < 1, np.not_equal(y, 0))
-            ),
+            lambda z, x, y: np.equal(x, 0) & np.less(y, 1) & np.not_equal(y, 0),
             "a power below 1 is vertical at 0",
         ),
     ),
 )
 
 
-def _constant_power_partial(y: Any, x: Any, n: Any) -> Any:
-    return np.multiply(n, TABLE[np.power](x, n - 1))
+def _exact(S: Any, n: Any) -> Any:
+    """A literal exponent in SymPy: whole numbers and short fractions stay exact."""
+    if not isinstance(n, complex) and math.isfinite(n):
+        exact = S.nsimplify(n, rational=True)
+        return exact if abs(exact.q) <= 64 else S.Float(n)
+    return S.sympify(n)
 
 
 # x**n with a literal n: the exponent is settled when recorded, so that every derivative at 0 is
 # right (n·x^(n−1) ends in 0 once n does, instead of 0·∞).
 constant_power = elementwise(
     None,
-    Partials(lambda y, x, *, n: _constant_power_partial(y, x, n)),
+    Partials(lambda y, x, *, n: n * x ** (n - 1) if n else 0.0),
     name="constant_power",
     value=lambda x, *, n: np.power(x, n),
-    symbolic=lambda S, x, *, n: x ** (S.Integer(int(n)) if float(n).is_integer() else S.Float(n)),
+    symbolic=lambda S, x, *, n: x ** _exact(S, n),
     cases=(
-        *unary(0.3, 2.0, params={"n": 3}),
-        *unary(0.3, 2.0, params={"n": 2.5}),
-        *unary(-2.0, -0.3, params={"n": -2}),
+        *unary(-2.0, 2.0, dtypes="dfD", params={"n": 3}),
+        *unary(0.3, 2.0, dtypes="dfD", params={"n": 2.5}),
+        *unary(-2.0, -0.3, params={"n": -2})[:2],
+        *unary(0.3, 2.0, params={"n": -0.5})[:2],
     ),
+    weak=True,
     irregular=(
         Irregular("domain", lambda y, x, n: np.isnan(y), "a fractional power of a negative number"),
         Irregular(
             "infinite",
-            lambda y, x, n: np.logical_and(np.equal(x, 0), n < 1),
+            lambda y, x, n: np.equal(x, 0) & (n < 1 if isinstance(n, (int, float)) else False),
             "a power below 1 is vertical at 0",
         ),
     ),
 )
 
+_SHORT = {1: positive, 2: square, 0.5: sqrt, -1: reciprocal}
+
 
 @implements(np.power)
-def _power(x: Any, n: Any) -> Any:
-    if type(n) in (int, float) and type(x) is Tracer:
-        if n == 1:
-            return apply(positive, x)
-        if n == 2:
-            return apply(square, x)
-        if n == 0.5:
-            return apply(sqrt, x)
+def _power(x: Any, n: Any, /) -> Any:
+    if type(n) is Tracer or isinstance(n, np.ndarray):
+        return apply(power, x, n)
+    if type(x) is not Tracer:
+        return apply(power, x, n)
+    dtype = result_dtype(type_of(x), type_of(n))
+    if dtype.kind not in "fc":
+        if dtype.kind in "iu" and n < 0:
+            raise DtypeError(
+                "power: an integer can't be raised to a negative integer power",
+                {"base": type_of(x), "exponent": n},
+                "make the base a float: x.astype(float)",
+            )
+        return apply(power, x, n)
+    if x.dtype != dtype:
+        x = TABLE["astype"](x, dtype)
+    return literal_power(x, n.item() if isinstance(n, np.generic) else n)
+
+
+def literal_power(x: Tracer, n: Any) -> Any:
+    """x**n for a floating-point x and a Python number n."""
+    n = int(n) if isinstance(n, bool) else n
+    op = positive if n == 1 else None
+    if not x.weak:
+        # The short forms are strong: np.sqrt(2.0) is a float64 to NumPy's promotion, 2.0**0.5 isn't.
         if n == 0:
-            return np.ones(x.shape, np.result_type(x.dtype, type(n)(0)))[()]
-        return apply(constant_power, x, n=n)
-    return apply(power, x, n)
+            return np.ones(x.shape, x.dtype)[()]
+        op = _SHORT.get(n)
+    return apply(constant_power, x, n=n) if op is None else apply(op, x)
 
 
 @implements(np.float_power)
-def _float_power(x: Any, n: Any) -> Any:
-    return apply(power, np.multiply(x, 1.0), np.multiply(n, 1.0))
+def _float_power(x: Any, n: Any, /) -> Any:
+    kinds = [t.dtype for t in map(type_of, (x, n))]
+    dtype = functools.reduce(np.promote_types, kinds, np.dtype(float))
+    return np.power(_at_least(x, dtype), _at_least(n, dtype))
+
+
+def _at_least(x: Any, dtype: np.dtype[Any]) -> Any:
+    """An operand of float_power in its precision; Python numbers stay what they are."""
+    return x if type(x) in (int, float, complex) else TABLE["astype"](x, dtype)
+
+
+@implements(np.ldexp)
+def _ldexp(x: Any, n: Any, /) -> Any:
+    return np.multiply(x, np.exp2(TABLE["astype"](n, x.dtype)))

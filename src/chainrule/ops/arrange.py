@@ -9,10 +9,10 @@ import numpy as np
 
 from chainrule.base.errors import ShapeError
 from chainrule.ir.primitive import Case, Draw, Flat, Linear, Primitive
-from chainrule.ir.types import ArrayType, result_dtype, type_of
-from chainrule.ops.family import broadcast, normal_axis, primitive, structural
-from chainrule.tracing.table import TABLE, implements
-from chainrule.tracing.trace import apply
+from chainrule.ir.types import ArrayType, type_of
+from chainrule.ops.family import broadcast, normal_axes, normal_axis, primitive, structural
+from chainrule.tracing.table import TABLE, Handler, implements
+from chainrule.tracing.trace import apply, memory_order
 from chainrule.tracing.tracer import Tracer
 
 # ---- reshape ---------------------------------------------------------------------------------------
@@ -38,12 +38,82 @@ reshape = primitive(
 @implements(np.reshape, lists=True)
 def _reshape(a: Any, /, shape: Any = None, order: str = "C", *, copy: Any = None) -> Any:
     a = TABLE["operand"](a)
-    if order not in ("C", "A", "K"):
-        if order != "F":
-            raise ShapeError(f"reshape: order must be 'C' or 'F', not {order!r}")
-        wanted = _fitting_shape(type_of(a), shape)
+    wanted = _fitting_shape(type_of(a), shape)
+    if order == "A":
+        order = "F" if _is_column_major(a) else "C"
+    if order == "F":
         return np.transpose(apply(reshape, np.transpose(a), shape=wanted[::-1]))
-    return apply(reshape, a, shape=_fitting_shape(type_of(a), shape))
+    if order != "C":
+        raise ShapeError(f"reshape: order must be 'C', 'F' or 'A', not {order!r}")
+    result = apply(reshape, a, shape=wanted)
+    return TABLE["copy"](result) if copy else result
+
+
+def _is_column_major(a: Any) -> bool:
+    wide = [k for k in memory_order(a) or () if np.shape(a)[k] > 1]
+    return bool(wide) and wide == sorted(wide, reverse=True)
+
+
+@implements(np.ravel, lists=True)
+def _ravel(a: Any, order: str = "C") -> Any:
+    a = TABLE["operand"](a)
+    if order == "K":
+        # As the entries lie in memory: the axis with the longest steps first.
+        return _reshape(np.transpose(a, memory_order(a) or range(np.ndim(a))), (-1,))
+    return _reshape(a, (-1,), order)
+
+
+@implements(np.squeeze, lists=True)
+def _squeeze(a: Any, axis: Any = None) -> Any:
+    a = TABLE["operand"](a)
+    shape = np.shape(a)
+    if axis is None:
+        dropped: tuple[int, ...] = tuple(k for k, n in enumerate(shape) if n == 1)
+    else:
+        dropped = normal_axes(axis, len(shape))
+    if any(shape[k] != 1 for k in dropped):
+        raise ShapeError(
+            "squeeze: only axes of length 1 can be dropped", {"array": type_of(a), "axis": axis}
+        )
+    return apply(reshape, a, shape=tuple(n for k, n in enumerate(shape) if k not in dropped))
+
+
+@implements(np.expand_dims, lists=True)
+def _expand_dims(a: Any, axis: Any) -> Any:
+    a = TABLE["operand"](a)
+    count = len(axis) if isinstance(axis, (tuple, list)) else 1
+    added = normal_axes(axis, np.ndim(a) + count)
+    rest = iter(np.shape(a))
+    return apply(
+        reshape,
+        a,
+        shape=tuple(1 if k in added else next(rest) for k in range(np.ndim(a) + count)),
+    )
+
+
+def _at_least(rank: int) -> Handler:
+    """np.atleast_1d and its kin: one array in, one out; several in, a tuple out."""
+
+    def widen(*arys: Any) -> Any:
+        results = tuple(_widened(TABLE["operand"](a), rank) for a in arys)
+        return results[0] if len(results) == 1 else results
+
+    return widen
+
+
+def _widened(a: Any, rank: int) -> Any:
+    shape = np.shape(a)
+    if len(shape) >= rank:
+        return a
+    wanted: tuple[int, ...] = (1,) * (rank - len(shape)) + shape
+    if rank == 3:
+        wanted = {0: (1, 1, 1), 1: (1, *shape, 1), 2: (*shape, 1)}[len(shape)]
+    return apply(reshape, a, shape=wanted)
+
+
+implements(np.atleast_1d, lists=True)(_at_least(1))
+implements(np.atleast_2d, lists=True)(_at_least(2))
+implements(np.atleast_3d, lists=True)(_at_least(3))
 
 
 def _fitting_shape(x: ArrayType, shape: Any) -> tuple[int, ...]:
@@ -99,8 +169,57 @@ def _transpose(a: Any, axes: Any = None) -> Any:
         normal_axis(k, ndim) for k in axes
     )  # fmt: skip
     if sorted(order) != list(range(ndim)):
-        raise ShapeError("transpose: axes must name every axis once", {"axes": axes, "array": type_of(a)})
+        raise ShapeError(
+            "transpose: axes must name every axis once", {"axes": axes, "array": type_of(a)}
+        )
     return a if ndim < 2 else apply(transpose, a, axes=order)
+
+
+@implements(np.matrix_transpose, np.linalg.matrix_transpose, lists=True)
+def _matrix_transpose(x: Any, /) -> Any:
+    x = TABLE["operand"](x)
+    if np.ndim(x) < 2:
+        raise ShapeError("matrix_transpose: needs at least two axes", {"array": type_of(x)})
+    return _swapaxes(x, -1, -2)
+
+
+@implements(np.swapaxes, lists=True)
+def _swapaxes(a: Any, axis1: int, axis2: int) -> Any:
+    a = TABLE["operand"](a)
+    order = list(range(np.ndim(a)))
+    i, j = normal_axis(axis1, len(order)), normal_axis(axis2, len(order))
+    order[i], order[j] = j, i
+    return _transpose(a, order)
+
+
+@implements(np.moveaxis, lists=True)
+def _moveaxis(a: Any, source: Any, destination: Any) -> Any:
+    a = TABLE["operand"](a)
+    ndim = np.ndim(a)
+    taken, placed = (
+        [normal_axis(k, ndim) for k in (axes if isinstance(axes, (tuple, list)) else (axes,))]
+        for axes in (source, destination)
+    )
+    if len(taken) != len(placed) or len({*taken}) < len(taken) or len({*placed}) < len(placed):
+        raise ShapeError(
+            "moveaxis: source and destination must name as many different axes",
+            {"source": source, "destination": destination},
+        )
+    order = [k for k in range(ndim) if k not in taken]
+    for place, axis in sorted(zip(placed, taken, strict=True)):
+        order.insert(place, axis)
+    return _transpose(a, order)
+
+
+@implements(np.rollaxis, lists=True)
+def _rollaxis(a: Any, axis: int, start: int = 0) -> Any:
+    a = TABLE["operand"](a)
+    ndim = np.ndim(a)
+    moved = normal_axis(axis, ndim)
+    before = normal_axis(start, ndim + 1, "start") if start >= 0 else start + ndim
+    order = [k for k in range(ndim) if k != moved]
+    order.insert(before - (moved < before), moved)
+    return _transpose(a, order)
 
 
 # ---- broadcast_to ----------------------------------------------------------------------------------
@@ -145,61 +264,33 @@ def _broadcast_to(array: Any, shape: Any, subok: bool = False) -> Any:
         return array
     if broadcast(type_of(array), ArrayType(wanted, np.dtype(float))) != wanted:
         raise ShapeError(
-            "broadcast_to: the array doesn't fit the shape", {"array": type_of(array), "shape": wanted}
+            "broadcast_to: the array doesn't fit the shape",
+            {"array": type_of(array), "shape": wanted},
         )
     return apply(broadcast_to, array, shape=wanted)
 
 
-# ---- joining ---------------------------------------------------------------------------------------
+@implements(np.broadcast_arrays)
+def _broadcast_arrays(*args: Any, subok: bool = False) -> tuple[Any, ...]:
+    arrays = [TABLE["operand"](a) for a in args]
+    shape = broadcast(*map(type_of, arrays))
+    return tuple(_broadcast_to(a, shape) for a in arrays)
 
 
-def _stack_type(*xs: ArrayType, axis: int) -> ArrayType:
-    shape = xs[0].shape
-    return ArrayType((*shape[:axis], len(xs), *shape[axis:]), result_dtype(*xs))
-
-
-def _stack_transpose(g: Any, *xs: ArrayType, axis: int) -> Any:
-    front = (slice(None),) * axis
-    parts = tuple(g[(*front, k)] for k in range(len(xs)))
-    return parts if len(parts) != 1 else parts[0]
-
-
-def _stack_batch(op: Primitive, size: int, args: Any, batched: Any, axis: int) -> Any:
-    rows = [
-        x if b else np.broadcast_to(x, (size, *np.shape(x)))
-        for x, b in zip(args, batched, strict=True)
+@implements(np.meshgrid)
+def _meshgrid(
+    *xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy"
+) -> tuple[Any, ...]:
+    if indexing not in ("xy", "ij"):
+        raise ShapeError(f"meshgrid: indexing must be 'xy' or 'ij', not {indexing!r}")
+    count = len(xi)
+    grids = [
+        np.reshape(TABLE["operand"](x), (1,) * k + (-1,) + (1,) * (count - k - 1))
+        for k, x in enumerate(xi)
     ]
-    return apply(op, *rows, axis=axis + 1)
-
-
-stack = primitive(
-    name="stack",
-    type_rule=_stack_type,
-    value=lambda *xs, axis: np.stack(xs, axis),
-    derivative=Linear(_stack_transpose, args=None),
-    batch=_stack_batch,
-    symbolic=structural(lambda *xs, axis: np.stack(xs, axis)),
-    lower=None,
-    cases=(
-        Case((Draw(()), Draw(()), Draw(())), {"axis": 0}),
-        Case((Draw((2, 3)), Draw((2, 3))), {"axis": 1}),
-        Case((Draw((2,)),), {"axis": 1}),
-    ),
-)
-
-
-@implements("stack", np.stack)
-def _stack(arrays: Any, axis: int = 0) -> Any:
-    parts = [TABLE["operand"](a) for a in arrays]
-    if not parts:
-        raise ShapeError("stack: needs at least one array")
-    shapes = {np.shape(p) for p in parts}
-    if len(shapes) > 1:
-        raise ShapeError(
-            "stack: all arrays must have the same shape",
-            {"shapes": ", ".join(map(str, sorted(shapes)[:5]))},
-        )
-    return apply(stack, *parts, axis=normal_axis(axis, np.ndim(parts[0]) + 1))
+    if indexing == "xy" and count > 1:
+        grids = [np.swapaxes(grid, 0, 1) for grid in grids]
+    return tuple(grids) if sparse else _broadcast_arrays(*grids)
 
 
 # ---- dtype -----------------------------------------------------------------------------------------

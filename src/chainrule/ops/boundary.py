@@ -17,7 +17,7 @@ from chainrule.tracing.stage import StageTrace
 from chainrule.tracing.trace import apply
 from chainrule.tracing.tracer import Tracer
 
-# ---- a function with its rules -----------------------------------------------------------------------
+# ---- a function with its rules -------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,10 +142,11 @@ call_with_reverse = primitive(
 )
 
 
-# ---- what a rule can't see ---------------------------------------------------------------------------
+# ---- what a rule can't see -----------------------------------------------------------------------
 
 
-def _refuse(*args: Any, rule: str, place: Place | None) -> Any:
+def refuse(*args: Any, rule: str, place: Place | None) -> Any:
+    """A derivative was asked for that a rule can't give."""
     raise TraceError(
         f"{rule}: the function uses a traced value that isn't among its arguments",
         fix="pass it as an argument, so that the rule can give its derivative; "
@@ -159,7 +160,7 @@ unseen = primitive(
     name="unseen",
     type_rule=lambda x, rule, place: ArrayType(x.shape, x.dtype),
     value=lambda x, rule, place: x,
-    derivative=Custom(_refuse, _refuse, output=False),
+    derivative=Custom(refuse, refuse, output=False),
     batch=lambda op, size, args, batched, rule, place: apply(op, *args, rule=rule, place=place),
     symbolic=lambda S, x, rule, place: x,
     lower=None,
@@ -167,7 +168,7 @@ unseen = primitive(
 )
 
 
-# ---- stop_gradient -----------------------------------------------------------------------------------
+# ---- stop_gradient -------------------------------------------------------------------------------
 
 stop_gradient = primitive(
     name="stop_gradient",
@@ -175,7 +176,7 @@ stop_gradient = primitive(
     value=lambda x: x,
     derivative=Flat(),
     batch=lambda op, size, args, batched: apply(op, *args),
-    symbolic=None,
+    symbolic=lambda S, x: x,
     lower=None,
     cases=unary(dtypes="dfD"),
     weak=True,

@@ -36,9 +36,7 @@ def _sum_to(g: Any, shape: tuple[int, ...]) -> Any:
 def _select_symbolic(S: Any, c: Any, x: Any, y: Any) -> Any:
     if isinstance(c, (bool, np.bool_)):
         return x if c else y
-    # Comparisons are 1 or 0 (see compare.truth); read the condition back where it is one.
-    flag = isinstance(c, S.Piecewise) and [e for e, _ in c.args] == [1, 0]
-    return S.Piecewise((x, c.args[0].cond if flag else S.Ne(c, 0)), (y, True))
+    return S.Piecewise((x, c if isinstance(c, S.logic.boolalg.Boolean) else S.Ne(c, 0)), (y, True))
 
 
 select = primitive(

@@ -13,23 +13,7 @@ from chainrule.ops.family import binary, broadcast, elementwise, elementwise_bat
 from chainrule.tracing.table import TABLE, implements
 from chainrule.tracing.trace import apply
 
-# ---- truth in SymPy: 1 and 0, so that `x * (x > 0)` is an expression too ----------------------------
-
-
-def truth(S: Any, condition: Any) -> Any:
-    """A SymPy condition as the number 1 or 0."""
-    return S.Piecewise((S.Integer(1), condition), (S.Integer(0), True))
-
-
-def condition(S: Any, number: Any) -> Any:
-    """The condition in a number that `truth` made; any other number is true unless it's 0."""
-    number = S.sympify(int(number) if isinstance(number, (bool, np.bool_)) else number)
-    if isinstance(number, S.Piecewise) and [e for e, _ in number.args] == [1, 0]:
-        return number.args[0].cond
-    return S.Ne(number, 0)
-
-
-# ---- comparisons -----------------------------------------------------------------------------------
+# ---- comparisons ---------------------------------------------------------------------------------
 
 _PAIRS = (
     *binary(),
@@ -43,7 +27,7 @@ def _comparison(ufunc: np.ufunc, relation: str) -> Any:
     return elementwise(
         ufunc,
         Flat(),
-        symbolic=lambda S, x, y: truth(S, getattr(S, relation)(x, y)),
+        symbolic=lambda S, x, y: getattr(S, relation)(x, y),
         cases=_PAIRS,
         irregular=_EDGE,
     )
@@ -57,40 +41,48 @@ equal = _comparison(np.equal, "Eq")
 not_equal = _comparison(np.not_equal, "Ne")
 
 
-# ---- logic -----------------------------------------------------------------------------------------
+# ---- logic ---------------------------------------------------------------------------------------
 
-_TRUTHS = (Case((Draw((3,), dtype="?"), Draw((2, 1), dtype="?"))), *binary())
+
+def _condition(S: Any, x: Any) -> Any:
+    """A SymPy condition as it is; a number is true unless it's 0."""
+    if isinstance(x, (bool, np.bool_)):
+        return S.true if x else S.false
+    return x if isinstance(x, S.logic.boolalg.Boolean) else S.Ne(x, 0)
+
+
+_TRUTHS = (Case((Draw((3,), dtype="?"), Draw((2, 1), dtype="?"))), *binary()[1:3])
 
 logical_and = elementwise(
     np.logical_and,
     Flat(),
-    symbolic=lambda S, x, y: truth(S, S.And(condition(S, x), condition(S, y))),
+    symbolic=lambda S, x, y: S.And(_condition(S, x), _condition(S, y)),
     cases=_TRUTHS,
 )
 
 logical_or = elementwise(
     np.logical_or,
     Flat(),
-    symbolic=lambda S, x, y: truth(S, S.Or(condition(S, x), condition(S, y))),
+    symbolic=lambda S, x, y: S.Or(_condition(S, x), _condition(S, y)),
     cases=_TRUTHS,
 )
 
 logical_xor = elementwise(
     np.logical_xor,
     Flat(),
-    symbolic=lambda S, x, y: truth(S, S.Xor(condition(S, x), condition(S, y))),
+    symbolic=lambda S, x, y: S.Xor(_condition(S, x), _condition(S, y)),
     cases=_TRUTHS,
 )
 
 logical_not = elementwise(
     np.logical_not,
     Flat(),
-    symbolic=lambda S, x: truth(S, S.Not(condition(S, x))),
-    cases=(Case((Draw((3,), dtype="?"),)), *unary()),
+    symbolic=lambda S, x: S.Not(_condition(S, x)),
+    cases=(Case((Draw((3,), dtype="?"),)), *unary()[1:3]),
 )
 
 
-# ---- bits ------------------------------------------------------------------------------------------
+# ---- bits ----------------------------------------------------------------------------------------
 
 _BITS = (
     Case((Draw((3,), dtype="?"), Draw((2, 1), dtype="?"))),
@@ -113,7 +105,7 @@ invert = elementwise(
 )
 
 
-# ---- questions about entries -----------------------------------------------------------------------
+# ---- questions about entries ---------------------------------------------------------------------
 
 _NUMBERS = (
     *unary(dtypes="dfD"),

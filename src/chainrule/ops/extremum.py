@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import ArgumentError
-from chainrule.ir.primitive import Irregular, Partials, Primitive
+from chainrule.ir.primitive import Case, Draw, Irregular, Partials, Primitive
 from chainrule.ops.family import binary, elementwise
 from chainrule.tracing.buffer import Buffer
 from chainrule.tracing.table import KEEPS_BUFFERS, TABLE, implements
@@ -57,7 +57,12 @@ def _extremum(ufunc: np.ufunc, beats: Callable[[Any, Any], Any], sign: int) -> P
         ),
         value=lambda x, y, *, ties: ufunc(x, y),
         symbolic=symbolic,
-        cases=(*binary(dtypes="df", params={"ties": EVEN}), *binary(params={"ties": NONE})),
+        cases=(
+            *binary((-2.0, -0.1), (0.1, 2.0), "df", params={"ties": EVEN}),
+            *binary((0.1, 2.0), (-2.0, -0.1), params={"ties": EVEN})[:3],
+            *binary((-2.0, -0.1), (0.1, 2.0), params={"ties": NONE})[:3],
+            Case((Draw((3,), 0.1, 2.0), 0.0), {"ties": NONE}, "literal"),
+        ),
         irregular=(Irregular("kink", lambda z, x, y, ties: np.equal(x, y), "both are equal"),),
     )
 

@@ -11,7 +11,7 @@ from chainrule.base.errors import ShapeError
 from chainrule.ir.primitive import Case, Draw, Multilinear, Primitive
 from chainrule.ir.types import ArrayType, result_dtype, type_of
 from chainrule.ops.family import align, normal_axis, primitive
-from chainrule.tracing.table import TABLE, implements
+from chainrule.tracing.table import TABLE, Handler, implements
 from chainrule.tracing.trace import apply
 
 # ---- matmul --------------------------------------------------------------------------------------
@@ -199,6 +199,21 @@ if hasattr(np, "matvec"):
 def _outer(a: Any, b: Any, /) -> Any:
     a, b = np.reshape(TABLE["operand"](a), (-1,)), np.reshape(TABLE["operand"](b), (-1,))
     return np.multiply(a[:, None], b[None, :])
+
+
+def _outer_method(ufunc: np.ufunc) -> Handler:
+    def outer(a: Any, b: Any, /) -> Any:
+        a, b = TABLE["operand"](a), TABLE["operand"](b)
+        return ufunc(np.reshape(a, (*np.shape(a), *(1,) * np.ndim(b))), b)
+
+    return outer
+
+
+for _ufunc in (
+    np.add, np.subtract, np.multiply, np.true_divide, np.power, np.maximum, np.minimum, np.hypot,
+    np.arctan2, np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal,
+):  # fmt: skip
+    TABLE[_ufunc, "outer"] = _outer_method(_ufunc)
 
 
 @implements(np.kron, lists=True)

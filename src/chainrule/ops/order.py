@@ -48,6 +48,7 @@ def _extreme(name: str, ufunc: np.ufunc, worse: np.ufunc) -> Primitive:
         return np.sum(taken, axis=axis) / count
 
     def symbolic(sympy: Any, x: Any, axis: Axes) -> Any:
+        x = np.array(x, object)
         kept = tuple(k for k in range(x.ndim) if k not in axis)
         rows = np.transpose(x, kept + axis).reshape(*_kept(x.shape, axis), -1)
         result = np.empty(rows.shape[:-1], object)

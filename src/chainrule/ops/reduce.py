@@ -306,9 +306,10 @@ def _var(
     away = a - centre
     squares = np.real(away * np.conj(away)) if a.dtype.kind == "c" else np.multiply(away, away)
     total = _sum(squares, axes, keepdims=keepdims, where=where)
-    return np.true_divide(
-        total, np.maximum(_count(a, axes, where, keepdims, total.dtype) - ddof, 0)
-    )
+    count = _count(a, axes, where, keepdims, total.dtype)
+    # A count that is a Python number stays one, so that float32 stays float32.
+    free = max(count - ddof, 0) if isinstance(count, int) else np.maximum(count - ddof, 0)
+    return np.true_divide(total, free)
 
 
 @implements(np.std, lists=True)

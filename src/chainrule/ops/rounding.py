@@ -96,7 +96,7 @@ def _modf(x: Any, /) -> tuple[Any, Any]:
     return np.copysign(fraction, x), whole
 
 
-# ---- signs -----------------------------------------------------------------------------------------
+# ---- signs ---------------------------------------------------------------------------------------
 
 _AT_ZERO = (Irregular("jump", lambda y, x: np.equal(x, 0), "the sign changes"),)
 
@@ -123,7 +123,7 @@ absolute = elementwise(
     np.absolute,
     Partials(lambda y, x: np.sign(x)),
     symbolic=lambda S, x: S.Piecewise((x, x > 0), (-x, x < 0), (S.Integer(0), True)),
-    cases=unary(dtypes="df"),
+    cases=(*unary(0.1, 2.0, dtypes="df"), *unary(-2.0, -0.1)),
     weak=True,
     irregular=(Irregular("kink", lambda y, x: np.equal(x, 0), "the slopes are −1 and 1"),),
 )
@@ -138,7 +138,7 @@ fabs = elementwise(
     np.fabs,
     Partials(lambda y, x: np.sign(x)),
     symbolic=lambda S, x: S.Piecewise((x, x > 0), (-x, x < 0), (S.Integer(0), True)),
-    cases=unary(dtypes="df"),
+    cases=absolute.cases,
     irregular=absolute.irregular,
 )
 
@@ -146,7 +146,7 @@ copysign = elementwise(
     np.copysign,
     Partials(lambda z, x, y: np.sign(x) * np.copysign(np.result_type(x, y).type(1), y), 0.0),
     symbolic=None,
-    cases=binary(dtypes="df"),
+    cases=(*binary(right=(0.2, 2.0), dtypes="df"), *binary(left=(-2.0, -0.2))),
     irregular=(
         Irregular(
             "kink",
@@ -160,7 +160,7 @@ heaviside = elementwise(
     np.heaviside,
     Partials(0.0, lambda z, x, y: np.equal(x, 0)),
     symbolic=lambda S, x, y: S.Piecewise((1, x > 0), (0, x < 0), (y, True)),
-    cases=binary(dtypes="df"),
+    cases=(*binary(left=(0.2, 2.0), dtypes="df"), *binary(left=(-2.0, -0.2))[:1]),
     irregular=(Irregular("jump", lambda z, x, y: np.equal(x, 0), "the step"),),
 )
 
@@ -169,11 +169,16 @@ nextafter = elementwise(np.nextafter, Partials(1.0, 0.0), symbolic=None, cases=b
 spacing = elementwise(np.spacing, Flat(), symbolic=None, cases=unary(dtypes="df"))
 
 
-# ---- quotients and remainders ----------------------------------------------------------------------
+# ---- quotients and remainders --------------------------------------------------------------------
 
 _PAIRS = (
     *binary(right=(0.5, 2.0), dtypes="df"),
     Case((Draw((3,), -9, 9, "i8"), Draw((3,), 1, 5, "i8"))),
+)
+# Quotients between 2 and 3, or −3 and −2: no step within reach of a difference.
+_REMAINDERS = (
+    *binary(left=(2.2, 2.4), right=(0.9, 1.0), dtypes="df"),
+    *binary(left=(-2.4, -2.2), right=(0.9, 1.0))[:2],
 )
 _MULTIPLE = Irregular(
     "jump",
@@ -194,8 +199,8 @@ floor_divide = elementwise(
 remainder = elementwise(
     np.remainder,
     Partials(1.0, lambda z, x, y: -np.floor_divide(x, y)),
-    symbolic=lambda S, x, y: x - y * S.floor(x / y),
-    cases=_PAIRS,
+    symbolic=None,  # SymPy leaves the derivative of floor undone
+    cases=_REMAINDERS,
     weak=True,
     irregular=(_MULTIPLE, _BY_ZERO),
 )
@@ -203,8 +208,8 @@ remainder = elementwise(
 fmod = elementwise(
     np.fmod,
     Partials(1.0, lambda z, x, y: -np.trunc(np.divide(x, y))),
-    symbolic=lambda S, x, y: x - y * S.sign(x / y) * S.floor(S.Abs(x / y)),
-    cases=_PAIRS,
+    symbolic=None,
+    cases=_REMAINDERS,
     irregular=(_MULTIPLE, _BY_ZERO),
 )
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import ShapeError, UnsupportedError
-from chainrule.ir.primitive import Case, Custom, Draw, Irregular, Linear, Primitive
+from chainrule.ir.primitive import Case, Custom, Draw, Flat, Irregular, Linear, Primitive
 from chainrule.ir.types import ArrayType
 from chainrule.ops.family import normal_axes, normal_axis, primitive
 from chainrule.tracing.table import TABLE, implements
@@ -105,6 +105,18 @@ sort = primitive(
 )
 
 
+argpartition = primitive(
+    name="argpartition",
+    type_rule=lambda x, kth: ArrayType(x.shape, np.dtype(np.intp)),
+    value=lambda x, kth: np.argpartition(x, kth, axis=-1),
+    derivative=Flat(),
+    batch=lambda op, size, args, batched, kth: apply(op, args[0], kth=kth),
+    symbolic=None,
+    lower=None,
+    cases=(Case((Draw((5,)),), {"kth": (2,)}), Case((Draw((2, 5)),), {"kth": (0, 3)})),
+)
+
+
 def _sorted_rows(a: Any, axis: Any) -> tuple[Any, Any]:
     """The array with the axis to be sorted last, and how to put it back."""
     a = TABLE["operand"](a)
@@ -126,8 +138,21 @@ def _sort(
 
 @implements(np.partition, lists=True)
 def _partition(a: Any, kth: Any, axis: Any = -1, kind: Any = None, order: None = None) -> Any:
-    """Fully sorted, which is one of the orders that a partition may have."""
-    return _sort(a, axis)
+    """Taken at NumPy's own positions; among equal entries the derivative goes to those."""
+    rows, back = _sorted_rows(a, axis)
+    return back(_take(rows, apply(argpartition, rows, kth=_places(kth, rows))))
+
+
+@implements(np.argpartition, lists=True)
+def _argpartition(a: Any, kth: Any, axis: Any = -1, kind: Any = None, order: None = None) -> Any:
+    rows, back = _sorted_rows(a, axis)
+    return back(apply(argpartition, rows, kth=_places(kth, rows)))
+
+
+def _places(kth: Any, rows: Any) -> Axes:
+    count = np.shape(rows)[-1]
+    chosen = tuple(kth) if isinstance(kth, (tuple, list)) else (kth,)
+    return tuple(normal_axis(k, count, "kth") for k in chosen)
 
 
 @implements(np.lexsort)

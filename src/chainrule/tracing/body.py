@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from chainrule.base.errors import TraceError
 from chainrule.base.trees import flatten
 from chainrule.ir.primitive import Primitive
@@ -100,7 +98,7 @@ class Body(NamedTuple):
     """A recorded function.
 
     Its program's inputs are the operands, then what was captured. `leaves` are those of the
-    result, in which each output of the program stands at its `places`.
+    result; at `places` stand the outputs of the program, of which the type is left.
     """
 
     program: Program
@@ -117,7 +115,8 @@ def trace_body(f: Callable[..., Any], operands: Sequence[Any]) -> Body:
     inputs = [trace.enter(operand) for operand in operands]
     try:
         with swapped():
-            leaves, tree = flatten(f(*inputs))
+            # Under other names: a write to an argument re-points the name that f was given.
+            leaves, tree = flatten(f(*map(snapshot, inputs)))
             leaves = [resolve(as_traced_leaf(leaf)) for leaf in leaves]
             leaves = [trace.entrance.inside(leaf) for leaf in leaves]
     finally:
@@ -127,13 +126,6 @@ def trace_body(f: Callable[..., Any], operands: Sequence[Any]) -> Body:
     name = getattr(f, "__name__", type(f).__name__)
     outputs = [leaves[k] for k in places]
     program = close(trace, [*inputs, *(inner for _, inner in met)], outputs, name)
+    for k in places:
+        leaves[k] = ArrayType(tuple(leaves[k].shape), leaves[k].dtype, leaves[k].weak)
     return Body(program, tuple(outer for outer, _ in met), tuple(leaves), places, tree)
-
-
-def output_types(body: Body) -> tuple[ArrayType, ...]:
-    """The types of the program's outputs, as recorded."""
-    found = []
-    for k in body.places:
-        leaf = body.leaves[k]
-        found.append(ArrayType(tuple(leaf.shape), np.dtype(leaf.dtype), leaf.weak))
-    return tuple(found)

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import functools
 import math
+import sys
 import threading
 from collections.abc import Callable
-from types import TracebackType
+from types import FunctionType, TracebackType
 from typing import Any
 
 import numpy as np
 
 from chainrule.base.errors import TraceError
 from chainrule.tracing.buffer import Buffer
-from chainrule.tracing.table import RESOLVERS, SCIPY_SPECIAL, TABLE, TAKES_LISTS, call
+from chainrule.tracing.table import RESOLVERS, SCIPY_SPECIAL, TABLE, TAKES_LISTS, TAKES_PARTS, call
 from chainrule.tracing.trace import resolve
 from chainrule.tracing.tracer import Tracer
 
@@ -68,19 +69,21 @@ def to_array(value: Any, dtype: Any = None) -> Any:
     return _ORIGINAL["array"](value, dtype=dtype)
 
 
-# ---- the replacements ------------------------------------------------------------------------------
+# ---- the replacements ----------------------------------------------------------------------------
 
 
 def _array(
     value: Any, dtype: Any = None, *, copy: Any = True, ndmin: int = 0, **kwargs: Any
 ) -> Any:
+    # NumPy's own enumeration of copy modes refuses to be a truth value.
+    copied = copy not in (None, False, np._CopyMode.IF_NEEDED, np._CopyMode.NEVER)
     if not has_traced(value):
         made = _ORIGINAL["array"](value, dtype=dtype, copy=copy, ndmin=ndmin, **kwargs)
-        return _buffer(made) if type(made) is np.ndarray and copy else made
+        return _buffer(made) if type(made) is np.ndarray and copied else made
     result = to_array(value, dtype)
     if type(result) is not Tracer:
         return _ORIGINAL["array"](result, copy=copy, ndmin=ndmin, **kwargs)
-    if copy and (type(value) is Tracer or type(value) in RESOLVERS):
+    if copied and (type(value) is Tracer or type(value) in RESOLVERS):
         result = TABLE["copy"](result)
     if result.ndim < ndmin:
         result = np.reshape(result, (1,) * (ndmin - result.ndim) + tuple(result.shape))
@@ -131,7 +134,7 @@ def _like(name: str) -> Callable[..., Any]:
     return make
 
 
-def _listing(name: str, original: Any, handler: Callable[..., Any]) -> Callable[..., Any]:
+def _listing(original: Any, parts: bool) -> Callable[..., Any]:
     """A NumPy function that dispatches on its arguments, but not on what lists hold."""
 
     def convert(*args: Any, **kwargs: Any) -> Any:
@@ -140,7 +143,11 @@ def _listing(name: str, original: Any, handler: Callable[..., Any]) -> Callable[
             if kind is Tracer:  # NumPy would come to the same handler by a longer way
                 return call(original, args, kwargs)
             if kind in (list, tuple, np.ndarray) and has_traced(args[0]):
+                if parts:
+                    return call(original, args, kwargs)
                 args = (to_array(args[0]), *args[1:])
+            elif len(args) > 1 and type(args[1]) in (list, tuple) and has_traced(args[1]):
+                return call(original, args, kwargs)
         return original(*args, **kwargs)
 
     return convert
@@ -229,11 +236,11 @@ def _numpy_replacements() -> dict[str, Any]:
 
 def _list_replacements(prefix: str, namespace: dict[str, Any]) -> dict[str, Any]:
     new = {}
-    for full_name, handler in TAKES_LISTS.items():
+    for full_name in (*TAKES_LISTS, *TAKES_PARTS):
         folder, _, name = full_name.rpartition(".")
         if folder == prefix and name in namespace:
             original = namespace[name]
-            new[name] = _guard(original, _listing(name, original, handler))
+            new[name] = _guard(original, _listing(original, full_name in TAKES_PARTS))
     return new
 
 
@@ -253,8 +260,41 @@ def _special(name: str) -> Callable[..., Any]:
     return lambda *args: SCIPY_SPECIAL[name](*args)
 
 
-@functools.lru_cache(maxsize=1)
+def _special_replacements(namespace: dict[str, Any]) -> dict[str, Any]:
+    """Functions of scipy.special written in Python, which nothing dispatches."""
+    new = {}
+    for name, handler in SCIPY_SPECIAL.items():
+        original = namespace.get(name)
+        if isinstance(original, FunctionType):
+            TABLE[original] = handler
+            new[name] = _guard(original, _on_traced(original))
+    return new
+
+
+def _on_traced(original: Callable[..., Any]) -> Callable[..., Any]:
+    def convert(*args: Any, **kwargs: Any) -> Any:
+        if any(map(has_traced, (*args, *kwargs.values()))):
+            return call(original, args, kwargs)
+        return original(*args, **kwargs)
+
+    return convert
+
+
 def _swaps() -> tuple[_Swap, ...]:
+    """What is replaced; scipy.special only once somebody has imported it."""
+    if "scipy.special" not in sys.modules:
+        return _numpy_swaps()
+    return (*_numpy_swaps(), _special_swap())
+
+
+@functools.lru_cache(maxsize=1)
+def _special_swap() -> _Swap:
+    namespace = sys.modules["scipy.special"].__dict__
+    return _Swap(namespace, _special_replacements(namespace))
+
+
+@functools.lru_cache(maxsize=1)
+def _numpy_swaps() -> tuple[_Swap, ...]:
     numpy_names = _numpy_replacements() | _list_replacements("np", np.__dict__)
     numpy_names |= TABLE["index_tricks"]()
     return (

@@ -11,13 +11,14 @@ import numpy as np
 from chainrule.base.place import INTERNAL, Place, user_place
 from chainrule.ir.primitive import Custom, Linear, Partials, Primitive
 from chainrule.ir.types import ArrayType, type_of
-from chainrule.tracing.table import TABLE
+from chainrule.tracing.table import RESOLVERS, TABLE
 from chainrule.tracing.trace import (
     Trace,
     apply,
     describe_type,
     link,
     refresh,
+    resolve,
     settle_weak,
     snapshot,
 )
@@ -92,6 +93,8 @@ class RecordTrace(Trace):
         if weak:
             weak = settle_weak(op, args, operands)
         value = apply(op, *operands, **params) if nested else op.value(*operands, **params)
+        if type(value) in RESOLVERS:  # made by NumPy's creation functions, which are ours just now
+            value = resolve(value)
         if not self.keeps and (not varies or op.flat):
             return self._constant(op, value, args, params, weak)
         kept = self._drop(op, args, operands, numbers, value)
@@ -144,9 +147,9 @@ class RecordTrace(Trace):
                     operands[k] = self.own(operands[k])
             return value if keeps_value else None
         if type(derivative) is Linear:
-            linear = op.linear_args(len(operands))
+            linear = derivative.args
             for k, a in enumerate(operands):
-                if k in linear:
+                if linear is None or k in linear:
                     operands[k] = None if numbers[k] >= 0 else type_of(a)
                 elif type(args[k]) is np.ndarray:
                     operands[k] = self.own(a)

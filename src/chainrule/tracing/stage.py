@@ -125,6 +125,7 @@ def trace_program(f: Callable[..., Any], *args: Any, values: bool = True) -> Pro
     leaves, in_tree = flatten(args)
     trace = ProgramTrace() if values else StageTrace()
     inputs = [_input(trace, resolve(leaf)) for leaf in leaves]
+    heads = [snapshot(t) for t in inputs]  # a write to an argument re-points the name f was given
     try:
         with swapped():
             out, out_tree = flatten(f(*unflatten(in_tree, inputs)))
@@ -132,7 +133,7 @@ def trace_program(f: Callable[..., Any], *args: Any, values: bool = True) -> Pro
     finally:
         trace.open = False
     name = getattr(f, "__name__", type(f).__name__)
-    return close(trace, inputs, out, name, in_tree, out_tree, argument_names(f, args))
+    return close(trace, heads, out, name, in_tree, out_tree, argument_names(f, args))
 
 
 def argument_names(f: Callable[..., Any], args: Sequence[Any]) -> list[str | None]:

@@ -23,8 +23,12 @@ F = TypeVar("F", bound=Handler)
 TABLE: dict[Any, Handler] = {}
 # scipy.special takes 240 ms to import, so its functions are known by name until it's there.
 SCIPY_SPECIAL: dict[str, Handler] = {}
+# Functions inside SciPy's Python code that have a handler: module → name → handler.
+INSIDE_SCIPY: dict[str, dict[str, Handler]] = {}
 # NumPy names whose first argument may be a list of traced values, which NumPy does not dispatch.
 TAKES_LISTS: dict[str, Handler] = {}
+# The same for a list of arrays, each an argument of its own: the handler gets the list as it is.
+TAKES_PARTS: dict[str, Handler] = {}
 # How a value that isn't a tracer but holds traced values (a buffer) gives them.
 RESOLVERS: dict[type, Callable[[Any], Any]] = {}
 # Ufuncs whose handlers ask whether an operand is an untouched buffer of zeros.
@@ -33,10 +37,11 @@ KEEPS_BUFFERS: set[Any] = set()
 _accepted: dict[Handler, tuple[int, frozenset[str]]] = {}
 
 
-def implements(*keys: Any, lists: bool = False) -> Callable[[F], F]:
+def implements(*keys: Any, lists: bool = False, parts: bool = False) -> Callable[[F], F]:
     """Enter a handler under NumPy's names; its signature says which arguments it supports.
 
     `lists=True`: NumPy accepts a list of numbers here, so a list of traced values is to work too.
+    `parts=True`: it takes a list of arrays, which may be lists of traced values themselves.
     """
 
     def enter(handler: F) -> F:
@@ -44,6 +49,8 @@ def implements(*keys: Any, lists: bool = False) -> Callable[[F], F]:
             TABLE[key] = handler
             if lists:
                 TAKES_LISTS[numpy_name(key)] = handler
+            if parts and not isinstance(key, str):
+                TAKES_PARTS[numpy_name(key)] = handler
         return handler
 
     return enter

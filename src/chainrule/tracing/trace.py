@@ -9,6 +9,7 @@ trace stands for its value.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
@@ -17,11 +18,12 @@ import numpy as np
 
 from chainrule.base.errors import TraceError
 from chainrule.ir.primitive import Primitive
-from chainrule.ir.types import ArrayType, dtype_name
+from chainrule.ir.types import ArrayType
 from chainrule.tracing.table import RESOLVERS
 from chainrule.tracing.tracer import Tracer
 
 _serials = itertools.count(1)
+_arange = np.arange  # while a trace runs, NumPy's own name makes a buffer
 _PYTHON_NUMBERS = (int, float, complex, bool)
 _REAL_OF = {np.dtype("c8"): np.float32, np.dtype("c16"): np.float64}
 
@@ -32,6 +34,8 @@ class Trace:
     __slots__ = ("open", "serial")
     # Tracers of a passive trace carry no derivative: arguments that aren't differentiated.
     passive = False
+    # Tracers of a batching trace carry no derivative either: below them lies a whole batch.
+    batching = False
     kind = "traced function"
 
     def __init__(self) -> None:
@@ -168,7 +172,8 @@ def apply(op: Primitive, *args: Any, **params: Any) -> Any:
         elif kind in RESOLVERS:
             return apply(op, *map(resolve, args), **params)
     if newest is None:
-        return op.value(*args, **params)
+        value = op.value(*args, **params)
+        return resolve(value) if type(value) in RESOLVERS else value
     return newest.process(op, args, params)
 
 
@@ -202,7 +207,7 @@ def newest_of(values: Iterable[Any]) -> Trace | None:
     return max(traces, key=lambda trace: trace.serial, default=None)
 
 
-# ---- views -----------------------------------------------------------------------------------------
+# ---- views ---------------------------------------------------------------------------------------
 
 
 class View:
@@ -242,24 +247,38 @@ def link(result: Tracer, parent: Any, op: Primitive, params: dict[str, Any]) -> 
 
 
 @lru_cache(maxsize=16)
-def numbering(shape: tuple[int, ...], fortran: bool = False) -> np.ndarray:
-    positions = np.arange(int(np.prod(shape))).reshape(shape)
-    if fortran:
-        positions = np.asfortranarray(positions)
+def numbering(shape: tuple[int, ...], order: tuple[int, ...] | None = None) -> np.ndarray:
+    """An array that holds its own positions in C order, laid out in memory as `order` says."""
+    positions = _arange(math.prod(shape)).reshape(shape)
+    if order is not None:
+        back = tuple(order.index(k) for k in range(len(order)))
+        positions = positions.transpose(order).copy().transpose(back)
     positions.flags.writeable = False
     return positions
 
 
-def _is_fortran(value: Any) -> bool:
-    """Whether an array lies in memory column by column, so that NumPy would copy to reshape it."""
-    return type(value) is np.ndarray and value.flags.f_contiguous and not value.flags.c_contiguous
+def memory_order(value: Any) -> tuple[int, ...] | None:
+    """The axes of an array from the longest step in memory to the shortest; None for C order.
+
+    NumPy copies where a reshape would have to change it. Without values it's taken to be C order.
+    """
+    ndim = len(value.shape)
+    while type(value) is Tracer:
+        value = value.value
+    if ndim < 2 or not isinstance(value, np.ndarray) or value.flags.c_contiguous:
+        return None
+    # A batch, if there is one, lies in front.
+    steps, lengths = value.strides[-ndim:], value.shape[-ndim:]
+    order = tuple(sorted(range(ndim), key=lambda k: -steps[k] if lengths[k] > 1 else -math.inf))
+    wide = [k for k in order if lengths[k] > 1]
+    return None if wide == sorted(wide) else order
 
 
 def positions_of(tracer: Tracer) -> np.ndarray:
     """Where each element of a view lies in its root, counted in C order."""
     view = tracer.alias
     if type(view) is not View:
-        return numbering(tuple(tracer.shape), _is_fortran(tracer.value))
+        return numbering(tuple(tracer.shape), memory_order(tracer))
     return view.op.value(positions_of(view.parent), **view.params)
 
 

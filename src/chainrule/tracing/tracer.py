@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.base.errors import DtypeError, ShapeError, TraceError
+from chainrule.base.errors import DtypeError, MissingAttributeError, ShapeError, TraceError
 from chainrule.base.trees import register_leaf
 from chainrule.tracing.table import KEEPS_BUFFERS, RESOLVERS, TABLE, call, lookup
 
@@ -97,6 +97,16 @@ class Tracer:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         # A finished trace has no more derivative to lose; a running one would lose it silently.
         return self.owner.to_array(self, dtype)
+
+    def __getattr__(self, name: str) -> Any:
+        # Only for names that are found nowhere else; protocols are asked for by name, often.
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise MissingAttributeError(
+            f"a traced array has no .{name}",
+            fix="functions that read an array's memory (most of scipy.linalg) can't be traced; "
+            "use NumPy's function of that name, if there is one",
+        )
 
     # ---- Python's conversions ------------------------------------------------------------------
 
@@ -387,7 +397,7 @@ def dispatch_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs
             result = TABLE["astype"](result, dtype)
     else:
         result = call(ufunc, inputs, kwargs, (ufunc, method))
-    if out is None or out == (None,):
+    if out is None or all(target is None for target in out):
         return result
     return _write_out(ufunc, out, result)
 

@@ -26,6 +26,7 @@ class BatchTrace(Trace):
     """Tracers hold a whole batch along axis 0 (mark 1), or one value for all (mark 0)."""
 
     __slots__ = ("size",)
+    batching = True
     kind = "function under vmap"
 
     def __init__(self, size: int) -> None:
@@ -154,8 +155,7 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
                 outs = [as_traced_leaf(out) for out in outs]
             destinations = _broadcast(out_axes, unflatten(out_tree, outs), "out_axes")
             results = [
-                _to_user(trace, out, axis)
-                for out, axis in zip(outs, destinations, strict=True)
+                _to_user(trace, out, axis) for out, axis in zip(outs, destinations, strict=True)
             ]
         finally:
             trace.open = False
@@ -173,7 +173,9 @@ def _axes(in_axes: Any, args: tuple[Any, ...]) -> list[int | None]:
             "vmap: in_axes must have one entry per argument",
             {"in_axes": in_axes, "arguments": len(args)},
         )
-    return [n for axis, arg in zip(in_axes, args, strict=True) for n in _broadcast(axis, arg, "in_axes")]
+    return [
+        n for axis, arg in zip(in_axes, args, strict=True) for n in _broadcast(axis, arg, "in_axes")
+    ]
 
 
 def _broadcast(axes: Any, tree: Any, what: str) -> list[int | None]:
@@ -184,7 +186,9 @@ def _broadcast(axes: Any, tree: Any, what: str) -> list[int | None]:
     if isinstance(axes, dict) or (isinstance(axes, (tuple, list)) and type(tree) is type(axes)):
         keys: Any = axes.keys() if isinstance(axes, dict) else range(len(axes))
         if len(axes) != len(tree):
-            raise ArgumentError(f"vmap: {what} doesn't fit the tree", {what: axes, "tree": structure})
+            raise ArgumentError(
+                f"vmap: {what} doesn't fit the tree", {what: axes, "tree": structure}
+            )
         ordered = sorted(keys) if isinstance(axes, dict) else keys
         return [n for key in ordered for n in _broadcast(axes[key], tree[key], what)]
     try:
@@ -246,5 +250,7 @@ def _to_user(trace: BatchTrace, out: Any, axis: int | None) -> Any:
     if not mark:
         value = np.array(np.broadcast_to(value, (trace.size, *np.shape(value))))
     if not -np.ndim(value) <= axis < np.ndim(value):
-        raise ShapeError("vmap: a result has no such axis", {"axis": axis, "result": np.shape(value)})
+        raise ShapeError(
+            "vmap: a result has no such axis", {"axis": axis, "result": np.shape(value)}
+        )
     return value if axis == 0 else np.moveaxis(value, 0, axis)

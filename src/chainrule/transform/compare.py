@@ -19,6 +19,7 @@ from chainrule.transform.difference import finite_difference
 from chainrule.transform.forward import jvp
 from chainrule.transform.gradient import grad
 from chainrule.transform.jacobian import jacfwd, jacrev
+from chainrule.transform.sample import copied
 from chainrule.transform.symbolic import load, symbolic
 from chainrule.transform.symbolic_names import parameter_names
 
@@ -85,7 +86,7 @@ class _Setting:
         self.name = getattr(f, "__name__", "f")
         self.name = self.name if self.name.isidentifier() else "f"
         start = time.perf_counter()
-        self.value = f(*args)
+        self.value = f(*copied(args))
         self.seconds = time.perf_counter() - start
         outs = flatten(self.value)[0]
         self.out_shapes = [np.shape(out) for out in outs]
@@ -125,7 +126,7 @@ class _Setting:
 
 
 def _manual(setting: _Setting, manual: Callable[..., Any]) -> Row:
-    result, row = _measure(setting, "manual", lambda: manual(*setting.args))
+    result, row = _measure(setting, "manual", lambda: manual(*copied(setting.args)))
     leaves = [result] if len(setting.shapes()) == 1 else flatten(result)[0]
     if len(setting.shapes()) == 1 and isinstance(result, (tuple, dict)):
         leaves = flatten(result)[0]

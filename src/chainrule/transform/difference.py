@@ -86,7 +86,7 @@ class FiniteDifference:
     ) -> None:
         self.f, self.argnums, self.method, self.step = f, argnums, method, step
         if hasattr(f, "__name__"):
-            functools.update_wrapper(self, f)
+            functools.update_wrapper(self, f, updated=())
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The derivative."""

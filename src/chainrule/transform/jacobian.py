@@ -1,4 +1,4 @@
-"""Jacobians and Hessians: one recording of the function, swept once for a whole basis.
+"""Jacobians: one recording of the function, swept once for a whole basis.
 
 Forward pushes the standard basis of the inputs through the tape, reverse pulls that of the
 outputs back, each in blocks that bound the memory. A seed of the basis carries the pattern of its
@@ -8,7 +8,7 @@ one entry, so that an infinite derivative elsewhere doesn't turn zeros into NaN.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,16 +23,18 @@ from chainrule.transform.arguments import (
     Argnums,
     Inputs,
     check_callable,
+    chosen,
     output_leaves,
     run_traced,
 )
+from chainrule.transform.basis import Basis, columns_of, in_layout, rows_of
 from chainrule.transform.batch import vmap
 from chainrule.transform.difference import finite_difference
-from chainrule.transform.forward import jvp
-from chainrule.transform.gradient import finish, grad, variables
+from chainrule.transform.gradient import variables
 from chainrule.transform.linear import Mask, tangent_dtype
 from chainrule.transform.pushforward import push_tape
 from chainrule.transform.reverse import pull, result_number
+from chainrule.transform.symbolic import symbolic
 
 # Entries that one intermediate value may have for a whole block of seeds: 64 MB of float64.
 _BLOCK_ENTRIES = 2**23
@@ -65,7 +67,7 @@ def jacfwd(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
         array([[4., 0.],
                [3., 2.]])
     """
-    return _jacobian_function(f, argnums, "forward", "numerator", "jacfwd")
+    return jacobian_function(f, argnums, "forward", "numerator", "jacfwd")
 
 
 def jacrev(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
@@ -80,7 +82,7 @@ def jacrev(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
         array([[ inf, 0.  ],
                [0.  , 0.25]])
     """
-    return _jacobian_function(f, argnums, "reverse", "numerator", "jacrev")
+    return jacobian_function(f, argnums, "reverse", "numerator", "jacrev")
 
 
 def jacobian(
@@ -126,66 +128,13 @@ def jacobian(
         raise ArgumentError(
             f"jacobian: unknown layout {layout!r}", fix=f"use one of {', '.join(_LAYOUTS)}"
         )
-    return _jacobian_function(f, argnums, mode, layout, "jacobian")
+    return jacobian_function(f, argnums, mode, layout, "jacobian")
 
 
-def hessian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
-    """The second derivatives of a function: forward mode over reverse mode.
-
-    Args:
-        f: a function of arrays, numbers or trees of them, with any result.
-        argnums: the argument(s) to differentiate, counted from 0.
-
-    Returns:
-        A function of the same arguments. Each leaf of the result has the shape
-        `out.shape + in.shape + in.shape`, in trees of the argument(s) inside one another.
-
-    Raises:
-        DtypeError: a differentiated argument is an integer.
-
-    Example:
-        >>> import numpy as np
-        >>> import chainrule as cr
-        >>> cr.hessian(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 2.0]))
-        array([[4., 2.],
-               [2., 0.]])
-    """
-    check_callable(f, "hessian")
-    first = _jacobian_function(f, argnums, "reverse", "numerator", "hessian")
-    return _jacobian_function(first, argnums, "forward", "numerator", "hessian")
+# ---- one recording -------------------------------------------------------------------------------
 
 
-def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
-    """The Hessian of a scalar function times a direction, without building the Hessian.
-
-    Args:
-        f: a function with a real scalar result.
-        primals: a list or tuple with one value per argument of f.
-        tangents: the direction, of the same trees and shapes.
-
-    Returns:
-        The derivative of the gradient along the direction, of the tree of `primals[0]`; for
-        several primals a tuple with one such tree each.
-
-    Raises:
-        ShapeError, DtypeError, ArgumentError: as `grad` and `jvp`.
-
-    Example:
-        >>> import numpy as np
-        >>> import chainrule as cr
-        >>> cr.hvp(lambda x: np.sum(x**3), (np.array([1.0, 2.0]),), (np.array([1.0, 0.0]),))
-        array([6., 0.])
-    """
-    check_callable(f, "hvp")
-    several = isinstance(primals, (tuple, list)) and len(primals) != 1
-    argnums: Argnums = tuple(range(len(primals))) if several else 0
-    return jvp(grad(f, argnums), primals, tangents)[1]
-
-
-# ---- one recording ---------------------------------------------------------------------------------
-
-
-def _jacobian_function(
+def jacobian_function(
     f: Callable[..., Any], argnums: Argnums, mode: str, layout: str, caller: str
 ) -> Callable[..., Any]:
     check_callable(f, caller)
@@ -193,8 +142,8 @@ def _jacobian_function(
 
     @wrap
     def differentiate(*args: Any, **kwargs: Any) -> Any:
-        if mode == "finite":
-            return _by_differences(f, argnums, layout, args, kwargs)
+        if mode in _OTHERS:
+            return _relaid(_OTHERS[mode](f, argnums, args, kwargs), argnums, args, layout)
         tape = _Tape(f, args, kwargs, argnums, caller)
         return tape.jacobian(mode, layout)
 
@@ -202,51 +151,49 @@ def _jacobian_function(
 
 
 def _by_differences(
-    f: Callable[..., Any], argnums: Argnums, layout: str, args: Any, kwargs: Any
+    f: Callable[..., Any], argnums: Argnums, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> Any:
-    found = finite_difference(f, argnums)(*args, **kwargs)
-    if layout == "numerator":
-        return found
+    return finite_difference(f, argnums)(*args, **kwargs)
+
+
+def _by_formula(
+    f: Callable[..., Any], argnums: Argnums, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Any:
+    if kwargs:
+        raise ArgumentError(
+            "jacobian: mode='symbolic' takes its arguments by position",
+            {"given by name": ", ".join(kwargs)},
+        )
+    formula = symbolic(f, *args)
+    positions = chosen(argnums, len(args), "jacobian")
+    found = [formula.function(position)(*args) for position in positions]
+    if not isinstance(argnums, (tuple, list)):
+        return found[0]
+    tree = formula.program.out_tree
+    columns = [flatten(by)[0] for by in found]
+    rows = []
+    for k in range(tree.num_leaves):
+        parts = []
+        for position, column in zip(positions, columns, strict=True):
+            leaves, argument = flatten(args[position])
+            parts.append(unflatten(argument, column[k * len(leaves) : (k + 1) * len(leaves)]))
+        rows.append(tuple(parts))
+    return unflatten(tree, rows)
+
+
+_OTHERS = {"finite": _by_differences, "symbolic": _by_formula}
+
+
+def _relaid(found: Any, argnums: Argnums, args: Sequence[Any], layout: str) -> Any:
+    """A Jacobian in numerator layout, in the layout that was asked for."""
     inputs = Inputs(args, argnums, "jacobian")
     blocks, tree = flatten(found)
     ranks = [len(leaf.shape) for leaf in inputs.leaves]
     turned = [
-        _in_layout(block, np.ndim(block) - ranks[k % len(ranks)], layout)
+        in_layout(block, np.ndim(block) - ranks[k % len(ranks)], layout)
         for k, block in enumerate(blocks)
     ]
     return unflatten(tree, turned)
-
-
-def _in_layout(block: Any, out_rank: int, layout: str) -> Any:
-    """A block of shape out.shape + in.shape as it is, or with the input's axes in front."""
-    rank = np.ndim(block)
-    if layout == "numerator" or out_rank in (0, rank):
-        return block
-    return np.transpose(block, (*range(out_rank, rank), *range(out_rank)))
-
-
-class _Basis:
-    """The standard basis of several arrays at once, as boolean patterns in blocks."""
-
-    def __init__(self, kinds: Sequence[ArrayType], block: int) -> None:
-        self.kinds = kinds
-        self.block = block
-        self.starts = [0]
-        for kind in kinds:
-            self.starts.append(self.starts[-1] + kind.size)
-        self.size = self.starts[-1]
-
-    def blocks(self) -> Iterator[list[np.ndarray]]:
-        """Per block and array a pattern of shape (seeds, *shape) with one true entry per seed."""
-        for first in range(0, self.size, self.block):
-            seeds = np.arange(first, min(first + self.block, self.size))
-            patterns = []
-            for kind, start in zip(self.kinds, self.starts[:-1], strict=True):
-                flat = np.zeros((len(seeds), kind.size), bool)
-                mine = np.flatnonzero((seeds >= start) & (seeds < start + kind.size))
-                flat[mine, seeds[mine] - start] = True
-                patterns.append(flat.reshape(len(seeds), *kind.shape))
-            yield patterns
 
 
 class _Tape:
@@ -279,10 +226,7 @@ class _Tape:
         blocks = self.forward() if mode == "forward" else self.reverse()
         rows = [
             self.inputs.gather(
-                [
-                    _in_layout(block, len(out.shape), layout)
-                    for block in row
-                ],
+                [in_layout(block, len(out.shape), layout) for block in row],
                 self.argnums,
             )
             for row, out in zip(blocks, self.out_kinds, strict=True)
@@ -293,15 +237,15 @@ class _Tape:
 
     def forward(self) -> list[list[Any]]:
         """Blocks [output][input] of shape out.shape + in.shape."""
-        basis = _Basis(self.in_kinds, self.block_size())
+        basis = Basis(self.in_kinds, self.block_size())
         complex_in = any(kind.dtype.kind == "c" for kind in self.in_kinds)
         columns = self.push_basis(basis, 1.0)
         second = self.push_basis(basis, 1j) if complex_in else columns
         return [
             [
                 self.merge(
-                    _columns(mine, basis, k, out.shape, kind.shape),
-                    _columns(other, basis, k, out.shape, kind.shape),
+                    columns_of(mine, basis, k, out.shape, kind.shape),
+                    columns_of(other, basis, k, out.shape, kind.shape),
                     out,
                     kind,
                 )
@@ -319,12 +263,12 @@ class _Tape:
         _check_holomorphic(along_imaginary, 1j * along_real)
         return along_real
 
-    def push_basis(self, basis: _Basis, factor: complex) -> list[Any]:
+    def push_basis(self, basis: Basis, factor: complex) -> list[Any]:
         """Per output leaf its tangents, shape (seeds, *out.shape)."""
 
         def push(seeds: list[Any], patterns: list[Any]) -> list[Any]:
             tangents = {
-                k: (seed, None if basis.size == 1 else Mask(lambda p=pattern: p))
+                k: (seed, None if basis.size == 1 else _known(pattern))
                 for k, (seed, pattern) in enumerate(zip(seeds, patterns, strict=True))
             }
             found = push_tape(self.trace, tangents, self.numbers)
@@ -345,7 +289,7 @@ class _Tape:
             for k, (number, kind) in enumerate(zip(self.numbers, self.out_kinds, strict=True))
             if number >= 0 and kind.dtype.kind in "fc"
         ]
-        basis = _Basis([self.out_kinds[k] for k in live], self.block_size())
+        basis = Basis([self.out_kinds[k] for k in live], self.block_size())
         complex_out = any(kind.dtype.kind == "c" for kind in basis.kinds)
         rows = self.pull_basis(basis, live, 1.0)
         second = self.pull_basis(basis, live, -1j) if complex_out else rows
@@ -359,8 +303,8 @@ class _Tape:
             blocks.append(
                 [
                     self.unite(
-                        _rows(mine, basis, place, out.shape, kind.shape),
-                        _rows(other, basis, place, out.shape, kind.shape),
+                        rows_of(mine, basis, place, out.shape, kind.shape),
+                        rows_of(other, basis, place, out.shape, kind.shape),
                         out,
                         kind,
                     )
@@ -378,12 +322,12 @@ class _Tape:
         _check_holomorphic(of_imaginary, -1j * of_real)
         return of_real
 
-    def pull_basis(self, basis: _Basis, live: list[int], factor: complex) -> list[Any]:
+    def pull_basis(self, basis: Basis, live: list[int], factor: complex) -> list[Any]:
         """Per input leaf its cotangents, shape (seeds, *in.shape)."""
 
         def pull_back(seeds: list[Any], patterns: list[Any]) -> list[Any]:
             pairs = [(self.numbers[k], seed) for k, seed in zip(live, seeds, strict=True)]
-            masks = [None if basis.size == 1 else Mask(lambda p=p: p) for p in patterns]
+            masks = [None if basis.size == 1 else _known(p) for p in patterns]
             found = pull(self.trace, pairs, range(len(self.in_kinds)), masks)
             return [
                 np.zeros(kind.shape, kind.dtype) if g is None else np.broadcast_to(g, kind.shape)
@@ -398,7 +342,7 @@ class _Tape:
     def run(
         self,
         sweep: Callable[..., list[Any]],
-        basis: _Basis,
+        basis: Basis,
         kinds: Sequence[ArrayType],
         results: Sequence[ArrayType],
         factors: Sequence[complex],
@@ -432,25 +376,13 @@ class _Tape:
         return max(1, _BLOCK_ENTRIES // max(largest, 1))
 
 
+def _known(pattern: Any) -> Mask:
+    return Mask(lambda: pattern)
+
+
 def _plain_or_traced(out: Any) -> Any:
     value = resolve(out)
     return value if type(value) is Tracer else np.asarray(value)
-
-
-def _columns(
-    tangents: Any, basis: _Basis, k: int, out: tuple[int, ...], shape: tuple[int, ...]
-) -> Any:
-    """Tangents along the entries of input k, with the seeds' axis last and unfolded."""
-    mine = tangents[basis.starts[k] : basis.starts[k + 1]]
-    return np.reshape(np.transpose(mine, (*range(1, len(out) + 1), 0)), (*out, *shape))[()]
-
-
-def _rows(
-    cotangents: Any, basis: _Basis, k: int, out: tuple[int, ...], shape: tuple[int, ...]
-) -> Any:
-    """Cotangents for the entries of output k, with the seeds' axis unfolded."""
-    mine = cotangents[basis.starts[k] : basis.starts[k + 1]]
-    return np.reshape(mine, (*out, *shape))[()]
 
 
 def _check_holomorphic(found: Any, expected: Any) -> None:

@@ -7,6 +7,7 @@ boolean of the program; it is made only where a partial derivative isn't finite,
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -64,11 +65,18 @@ def generic_pattern(mask: Mask | None, shape: tuple[int, ...]) -> Any:
 
 def blank(partial: Any, mask: Mask | None, shape: tuple[int, ...]) -> Any:
     """A partial with zeros where nothing was taken; untouched where it's plain and finite."""
-    if mask is None or isinstance(partial, (int, float, complex)):
+    if mask is None or type(partial) in (int, float, complex):
         return partial
-    if type(partial) is not Tracer and np.isfinite(partial).all():
+    if plainly_finite(partial):
         return partial
     return np.where(fill(mask.value(), shape), partial, np.zeros((), partial.dtype))
+
+
+def plainly_finite(x: Any) -> bool:
+    """Whether a value is finite, and no derivative of it will be asked for that isn't."""
+    while type(x) is Tracer and x.owner.batching:
+        x = x.value
+    return type(x) is not Tracer and bool(np.isfinite(x).all())
 
 
 def undefined(op: Primitive, place: Place | None) -> DomainError:
@@ -76,7 +84,7 @@ def undefined(op: Primitive, place: Place | None) -> DomainError:
     return DomainError(f"{op.name} has no derivative: {reason}", where=place or "")
 
 
-# ---- forward ---------------------------------------------------------------------------------------
+# ---- forward -------------------------------------------------------------------------------------
 
 
 def push(
@@ -163,7 +171,7 @@ def tangent_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return dtype if dtype.kind in "fc" else np.dtype(float)
 
 
-# ---- reverse ---------------------------------------------------------------------------------------
+# ---- reverse -------------------------------------------------------------------------------------
 
 
 class Row:
@@ -214,10 +222,9 @@ def _pattern_transpose(
 
     def run() -> dict[int, Any]:
         if not memo:
-            types = [
-                ArrayType(a.shape, np.dtype(float)) if k in linear else a
-                for k, a in enumerate(operands)
-            ]
+            types = list(operands)
+            for k in linear:
+                types[k] = ArrayType(operands[k].shape, np.dtype(float))
             taken = generic_pattern(mask, row.kind.shape)
             pattern = row.op.derivative.transpose(taken, *types, **row.params)
             memo.append(as_parts(pattern, linear))
@@ -248,14 +255,14 @@ def transpose_multilinear(
 def _support(row: Row, operands: list[Any], k: int, mask: Mask) -> Any:
     """Where a cotangent of operand k may be other than zero."""
     patterns = [
-        ArrayType(x.shape, np.dtype(float)) if j == k else _factor_pattern(x)
+        ArrayType(x.shape, np.dtype(float)) if j == k else factor_pattern(x)
         for j, x in enumerate(operands)
     ]
     taken = generic_pattern(mask, row.kind.shape)
     return np.not_equal(row.op.derivative.transposes[k](taken, *patterns, **row.params), 0)
 
 
-def _factor_pattern(x: Any) -> Any:
+def factor_pattern(x: Any) -> Any:
     """A constant zero hands nothing on; a traced one might, once it is differentiated itself."""
     numbers = generic(np.shape(x))
     return numbers if type(x) is Tracer else np.where(np.equal(x, 0), 0.0, numbers)
@@ -265,7 +272,7 @@ def _blank_residuals(row: Row, operands: list[Any], k: int, mask: Mask) -> list[
     """Zero in every other operand what only entries that weren't taken would multiply."""
     blanked = list(operands)
     for j, x in enumerate(operands):
-        if j == k or (type(x) is not Tracer and np.isfinite(x).all()):
+        if j == k or plainly_finite(x):
             continue
         numbers = [
             ArrayType(np.shape(o), np.dtype(float)) if i == j else generic(np.shape(o))
@@ -278,18 +285,23 @@ def _blank_residuals(row: Row, operands: list[Any], k: int, mask: Mask) -> list[
 
 
 def transpose_custom(
-    row: Row, gs: Any, pull: Callable[..., Any], masked: bool = False
+    row: Row, gs: Any, pull: Callable[..., Any], masks: Sequence[Mask | None] = ()
 ) -> list[Masked]:
     """Cotangents by the rule's own reverse, or by transposing its forward map.
 
-    `gs` is one cotangent, or a tuple with None where an output has none. `pull(trace, seeds,
-    numbers)` is reverse mode itself, handed in. The masks are those of the selects in the map.
+    `gs` is one cotangent, or a tuple with None where an output has none; `masks` belong to those
+    that there are. `pull(trace, seeds, numbers)` is reverse mode itself, handed in.
     """
     derivative = row.op.derivative
+    masked = any(mask is not None for mask in masks)
     # A rule's own reverse knows no masks. Without values it's the only way: an operation that is
     # linear in one operand (solve) uses itself in its tangent map.
-    if derivative.reverse is not None and not (masked and row.y is not None):
-        return [(g, None) for g in derivative.reverse(gs, row.y, *row.xs, **row.params)]
+    known = row.y[0] if row.op.multiple else row.y
+    if derivative.reverse is not None and not (masked and known is not None):
+        parts = derivative.reverse(gs, row.y, *row.xs, **row.params)
+        if not masked or any(mask is None for mask in masks):
+            return [(g, None) for g in parts]
+        return [_blanked_whole(row, k, g, masks) for k, g in enumerate(parts)]
     trace = StageTrace()
     tangents = []
     for k, number in enumerate(row.numbers):
@@ -308,6 +320,42 @@ def transpose_custom(
     ]
     answers = iter(pull(trace, seeds, [t.mark for t in tangents if t is not None]))
     return [(None, None) if t is None else next(answers) for t in tangents]
+
+
+def _blanked_whole(row: Row, k: int, g: Any, masks: Sequence[Mask | None]) -> Masked:
+    """A cotangent that counts as a whole, if any entry of any output was taken."""
+    if g is None:
+        return None, None
+    shape = row.type(k).shape
+
+    def make() -> Any:
+        taken: Any = False
+        for mask in masks:
+            taken = np.logical_or(taken, np.any(mask.value()))  # type: ignore[union-attr]
+        return np.broadcast_to(taken, shape)
+
+    reached = Mask(make, *masks)
+    return blank(g, reached, shape), reached
+
+
+def nonlinear_row(trace: StageTrace, start: int = 0) -> Row | None:
+    """The first equation from `start` on that isn't linear in what is staged, if there is one."""
+    for fields in itertools.islice(trace.rows(), start, None):
+        row = Row(fields, trace)
+        derivative = row.op.derivative
+        staged = [k for k, number in enumerate(row.numbers) if number >= 0]
+        if isinstance(derivative, Partials):
+            reads_output, _, read = row.op.plan(sum(1 << k for k in staged))
+            wrong = reads_output or any(k in read for k in staged)
+        elif isinstance(derivative, Linear):
+            wrong = not set(staged) <= set(row.op.linear_args(len(row.xs)))
+        elif isinstance(derivative, Multilinear):
+            wrong = len(staged) > 1
+        else:
+            wrong = row.op.flat
+        if wrong:
+            return row
+    return None
 
 
 def check_linear(row: Row, error: Exception) -> InternalError:

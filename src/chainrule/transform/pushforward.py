@@ -24,8 +24,10 @@ from chainrule.transform.linear import (
     Row,
     blank,
     convert,
+    factor_pattern,
     generic,
     generic_pattern,
+    plainly_finite,
     tangent_dtype,
     undefined,
 )
@@ -151,18 +153,22 @@ def _push_multilinear(row: Row, parts: Sequence[Masked | None]) -> Masked:
         t, mask = part
         operands = list(row.xs)
         if mask is not None:
-            operands = [x if j == k else _blank_factor(row, j, k, mask) for j, x in enumerate(row.xs)]
+            operands = [
+                x if j == k else _blank_factor(row, j, k, mask) for j, x in enumerate(row.xs)
+            ]
         operands[k] = t
         term = apply(row.op, *operands, **row.params)
+        reached = None if mask is None else _reached(row, k, mask)
+        term = blank(term, reached, row.kind.shape)
         total = term if total is None else total + term
-        masks.append(None if mask is None else _reached(row, k, mask))
+        masks.append(reached)
     return total, _either(masks, row.kind.shape)
 
 
 def _blank_factor(row: Row, j: int, k: int, mask: Mask) -> Any:
-    """Operand j, with zeros wherever it would only meet zero entries of the tangent of operand k."""
+    """Operand j, with zeros where it would only meet zero entries of the tangent of operand k."""
     x = row.xs[j]
-    if type(x) is not Tracer and np.isfinite(x).all():
+    if plainly_finite(x):
         return x
     numbers: list[Any] = [generic(row.type(i).shape) for i in range(len(row.xs))]
     numbers[k] = generic_pattern(mask, row.type(k).shape)
@@ -176,8 +182,10 @@ def _reached(row: Row, k: int, mask: Mask) -> Mask:
     """Where a tangent of operand k arrives in the output."""
 
     def make() -> Any:
-        numbers = [generic(row.type(i).shape) for i in range(len(row.xs))]
-        numbers[k] = generic_pattern(mask, row.type(k).shape)
+        numbers = [
+            generic_pattern(mask, row.type(k).shape) if i == k else factor_pattern(x)
+            for i, x in enumerate(row.xs)
+        ]
         return np.not_equal(apply(row.op, *numbers, **row.params), 0)
 
     return Mask(make, mask)

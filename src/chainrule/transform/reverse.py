@@ -222,7 +222,7 @@ class _Sweep:
         elif isinstance(derivative, Multilinear):
             answers = transpose_multilinear(row, g, mask)
         elif isinstance(derivative, Custom):
-            parts = transpose_custom(row, g, _inner_pull((mask,)), mask is not None)
+            parts = transpose_custom(row, g, _inner_pull((mask,)), (mask,))
             answers = [(k, *part) for k, part in enumerate(parts)]
         else:
             raise undefined(row.op, row.place)
@@ -241,8 +241,8 @@ class _Sweep:
         gs = tuple(
             None if g is None else fill(g, self.shapes[n]) for g, n in zip(gs, numbers, strict=True)
         )
-        masked = any(mask is not None for mask in masks)
-        parts = transpose_custom(row, gs, _inner_pull(masks), masked)
+        flowing = [mask for g, mask in zip(gs, masks, strict=True) if g is not None]
+        parts = transpose_custom(row, gs, _inner_pull(masks), flowing)
         for k, (part, mask) in enumerate(parts):
             self._add_to_operand(row, k, part, mask)
 

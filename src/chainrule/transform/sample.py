@@ -26,7 +26,14 @@ Estimate = tuple[Outs, Outs]  # derivatives and error bounds, one per output lea
 class Point:
     """f around one point: every call gets fresh copies, and is counted."""
 
-    def __init__(self, f: Callable[..., Any], inputs: Inputs, kwargs: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        f: Callable[..., Any],
+        inputs: Inputs,
+        kwargs: Mapping[str, Any],
+        caller: str = "finite_difference",
+    ) -> None:
+        self.caller = caller
         self.f, self.inputs, self.kwargs = f, inputs, kwargs
         self.count = 0
         self.tree: Any = None
@@ -35,13 +42,13 @@ class Point:
         for leaf in (*inputs.leaves, *flatten(list(inputs.args))[0]):
             if type(resolve(leaf)) is Tracer:
                 raise UnsupportedError(
-                    "finite_difference: finite differences need plain numbers, not traced values",
+                    f"{caller}: finite differences need plain numbers, not traced values",
                     fix="call it outside of grad, jvp, vmap and the like",
                 )
 
     def call(self, leaves: Sequence[Any]) -> Outs:
         """The output leaves of f at these input leaves."""
-        args = [map_tree(_fresh, argument) for argument in self.inputs.rebuild(leaves)]
+        args = copied(self.inputs.rebuild(leaves))
         self.count += 1
         # Steps may leave the domain; that shows in the result and is dealt with there.
         with np.errstate(all="ignore"):
@@ -53,13 +60,13 @@ class Point:
             for path, kind in zip(paths(result), kinds, strict=True):
                 if kind.dtype.kind not in "fc":
                     raise DtypeError(
-                        "finite_difference: the function must return floating-point numbers",
+                        f"{self.caller}: the function must return floating-point numbers",
                         {f"output{path}": kind},
                     )
             self.tree, self.kinds = tree, kinds
         elif [kind.shape for kind in kinds] != [kind.shape for kind in self.kinds]:
             raise ShapeError(
-                "finite_difference: the shape of the result changes with the argument",
+                f"{self.caller}: the shape of the result changes with the argument",
                 {"first": self.kinds, "then": kinds},
             )
         return arrays
@@ -94,7 +101,7 @@ class Point:
         moved = np.array(leaves[k], kind)
         moved.flat[i] += moved.dtype.type(1j * h)
         leaves[k] = moved if moved.shape else moved[()]
-        args = [map_tree(_fresh, argument) for argument in self.inputs.rebuild(leaves)]
+        args = copied(self.inputs.rebuild(leaves))
         self.count += 1
         try:
             with np.errstate(all="ignore"):
@@ -152,6 +159,11 @@ def richardson(sample: Sample, h: float, eps: float, levels: int = LEVELS) -> Es
             row.append(finer)
         previous = row
     return best, errors
+
+
+def copied(args: Sequence[Any]) -> list[Any]:
+    """The same arguments in arrays of their own, for a function that may write to them."""
+    return [map_tree(_fresh, argument) for argument in args]
 
 
 def _fresh(leaf: Any) -> Any:

@@ -14,6 +14,7 @@ from chainrule.tracing.stage import trace_program
 from chainrule.tracing.trace import resolve
 from chainrule.tracing.tracer import Tracer
 from chainrule.transform.arguments import check_callable, chosen
+from chainrule.transform.irregularity import assumptions
 from chainrule.transform.symbolic_names import (
     distinct,
     leaves_and_paths,
@@ -68,10 +69,13 @@ def symbolic(f: Callable[..., Any], *example: Any) -> Symbolic:
     names = parameter_names(f, len(example))
     symbols = [symbols_of(sympy, name, arg) for name, arg in zip(names, example, strict=True)]
     symbols = distinct(sympy, symbols)
-    program = trace_program(f, *example)
+    with np.errstate(all="ignore"):  # the values matter to Python's branches only
+        program = trace_program(f, *example)
     flat = [array for arrays in symbols for array in arrays]
-    terms, outputs, remarks = terms_of(sympy, program, leaves, flat)
-    return Symbolic(sympy, program, names, example, symbols, terms, outputs, remarks)
+    terms, outputs = terms_of(sympy, program, leaves, flat)
+    return Symbolic(
+        sympy, program, names, example, symbols, terms, outputs, assumptions(f, example)
+    )
 
 
 def load() -> Any:
@@ -99,9 +103,7 @@ class Symbolic:
         self._example, self._symbols = example, symbols
         self._terms, self._outputs = terms, outputs
         self._slopes: dict[int, list[Any]] = {}
-        self.remarks = tuple(remarks) + tuple(
-            _branch(place, taken) for place, taken in program.branches
-        )
+        self.remarks = tuple(remarks)
 
     @property
     def symbols(self) -> tuple[Any, ...]:
@@ -204,7 +206,7 @@ class Symbolic:
                 )
             with np.errstate(all="ignore"):
                 entries = compiled(*[v for leaf in leaves for v in np.asarray(leaf).flat])
-            stream = iter([np.asarray(entry)[()] for entry in entries])
+            stream = iter([_floating(entry) for entry in entries])
             if position is None:
                 return self._tree([_take(stream, shape) for shape in kinds])
             blocks = [array.shape for array in self._symbols[position]]
@@ -366,6 +368,12 @@ def _like(argument: Any, leaves: list[Any]) -> Any:
     return unflatten(tree, [leaf[()] if isinstance(leaf, np.ndarray) else leaf for leaf in leaves])
 
 
+def _floating(entry: Any) -> Any:
+    """A computed entry as a NumPy number: the derivative 1 is 1.0."""
+    array = np.asarray(entry)
+    return array.astype(float)[()] if array.dtype.kind in "iu" else array[()]
+
+
 def _take(stream: Any, shape: tuple[int, ...]) -> Any:
     entries = [next(stream) for _ in range(int(np.prod(shape)))]
     return np.array(entries).reshape(shape)[()] if entries else np.zeros(shape)
@@ -385,7 +393,3 @@ def _out_paths(program: Program) -> list[str]:
 
 def _index(index: tuple[int, ...]) -> str:
     return f"[{', '.join(map(str, index))}]" if index else ""
-
-
-def _branch(place: Any, taken: bool) -> str:
-    return f"for the branch taken: the condition at {place} was {taken}"

@@ -20,6 +20,7 @@ from chainrule.base.errors import ArgumentError, UnsupportedError
 from chainrule.base.place import Place
 from chainrule.ir.primitive import Linear, Partials
 from chainrule.ir.program import Constant, Equation, Operand, Program, Var
+from chainrule.tracing.stage import trace_program
 from chainrule.tracing.trace import apply
 
 MOST_SCALARS = 20_000
@@ -57,17 +58,26 @@ class Terms:
         return found
 
     def define(
-        self, expression: Any, wish: str | None = None, real: bool = True, **more: Any
+        self,
+        expression: Any,
+        wish: str | None = None,
+        real: bool = True,
+        flat: bool = False,
+        **more: Any,
     ) -> Any:
         """A symbol for an expression; what is a symbol, a number or a truth value stays itself."""
         S = self.sympy
-        if isinstance(expression, (S.logic.boolalg.Boolean, S.Number)) or expression.is_Atom:
+        if expression.is_Symbol and not flat:
             return expression
-        if expression not in self._known:
+        if not expression.is_Symbol and (
+            isinstance(expression, S.logic.boolalg.Boolean) or expression.is_Atom
+        ):
+            return expression
+        if (expression, flat) not in self._known:
             symbol = S.Symbol(self.name(wish), real=True if real else None)
-            self.definitions[symbol] = Definition(symbol, expression, **more)
-            self._known[expression] = symbol
-        return self._known[expression]
+            self.definitions[symbol] = Definition(symbol, expression, flat, **more)
+            self._known[expression, flat] = symbol
+        return self._known[expression, flat]
 
     def needed(self, outputs: Iterable[Any]) -> list[Definition]:
         """The definitions that some expressions rest on, in order."""
@@ -184,8 +194,8 @@ def count(expression: Any) -> int:
 
 def terms_of(
     sympy: Any, program: Program, leaves: Sequence[Any], symbols: Sequence[Any]
-) -> tuple[Terms, list[Any], list[str]]:
-    """Definitions for every scalar of a program, its outputs, and remarks on their validity.
+) -> tuple[Terms, list[Any]]:
+    """Definitions for every scalar of a program, and its outputs.
 
     Args:
         leaves: the values the program was traced with.
@@ -195,14 +205,19 @@ def terms_of(
     for equation in program.equations:
         reader.add(equation)
     outputs = [reader.expressions(out) for out in program.outputs]
-    return reader.terms, outputs, reader.remarks
+    return reader.terms, outputs
 
 
 class _Reader:
     """Walks a program, with the value and the expressions of every variable."""
 
     def __init__(
-        self, sympy: Any, program: Program, leaves: Sequence[Any], symbols: Sequence[Any]
+        self,
+        sympy: Any,
+        program: Program,
+        leaves: Sequence[Any],
+        symbols: Sequence[Any],
+        terms: Terms | None = None,
     ) -> None:
         scalars = sum(v.type.size for v in program.variables())
         if scalars > MOST_SCALARS:
@@ -212,10 +227,9 @@ class _Reader:
                 "use smaller arrays; or cr.grad, which has no such limit",
             )
         self.sympy = sympy
-        self.terms = Terms(sympy, [str(s) for array in symbols for s in array.flat])
+        self.terms = terms or Terms(sympy, [str(s) for array in symbols for s in array.flat])
         self.values: dict[int, Any] = {v.number: a for v, a in program.captured}
         self.known: dict[int, Any] = {}
-        self.remarks: list[str] = []
         for var, leaf, array in zip(program.inputs, leaves, symbols, strict=True):
             self.values[var.number] = leaf
             self.known[var.number] = array
@@ -242,10 +256,7 @@ class _Reader:
             return
         if op.symbolic is None:
             if all(var.type.dtype.kind in "iub" for var in equation.outputs):
-                # Positions and choices: the formula holds where they are what they are here.
-                text = np.array2string(np.asarray(result), threshold=8)
-                self.remarks.append(f"where {op.name} is {text}{_at(equation.place)}")
-                return
+                return  # positions and choices: the formula holds where they are what they are here
             raise UnsupportedError(
                 f"symbolic: {op.name} has no formula in SymPy",
                 {"operation": op.name, "result": ", ".join(str(v.type) for v in equation.outputs)},
@@ -254,8 +265,21 @@ class _Reader:
             )
         operands = [self._operand(equation, k) for k in range(len(equation.inputs))]
         found = op.symbolic(self.sympy, *operands, **params)
-        for var, part in zip(equation.outputs, found if op.multiple else (found,), strict=True):
+        parts = found if op.multiple else (found,)
+        if found is None:
+            parts = self._inside(
+                params["callee"], [self.value(i) for i in equation.inputs], operands
+            )
+        for var, part in zip(equation.outputs, parts, strict=True):
             self.known[var.number] = self._define(part, var, equation)
+
+    def _inside(self, callee: Any, values: list[Any], operands: list[Any]) -> list[Any]:
+        """A function that is one equation: its own operations, read in turn."""
+        program = trace_program(lambda *xs: tuple(callee.function(*xs)), *values)
+        inner = _Reader(self.sympy, program, values, operands, self.terms)
+        for equation in program.equations:
+            inner.add(equation)
+        return [inner.expressions(out) for out in program.outputs]
 
     def _operand(self, equation: Equation, k: int) -> Any:
         """Expressions; but plain numbers for constant positions, and 0 and 1 for truth values."""
@@ -328,10 +352,6 @@ def as_objects(entries: Sequence[Any], shape: tuple[int, ...]) -> Any:
     for k, entry in enumerate(entries):
         array[k] = entry
     return array.reshape(shape)
-
-
-def _at(place: Place | None) -> str:
-    return "" if place is None else f" ({place})"
 
 
 def _letters() -> Iterator[str]:

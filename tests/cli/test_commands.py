@@ -1,0 +1,168 @@
+"""The command as a user meets it: output, exit codes, interruptions."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.cli import demo, digits, info, main
+
+SOURCE = str(Path(__file__).parents[2] / "src")
+RUN = "import sys; from chainrule.cli.main import main; sys.exit(main())"
+
+
+def chainrule(*arguments, **options):
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", RUN, *arguments],
+        env=os.environ | {"PYTHONPATH": SOURCE, "PYTHONUTF8": "1"},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+        **options,
+    )
+
+
+def test_diff_prints_value_formulas_and_table(capsys):
+    assert main.main(["diff", "exp(x*z) + x*z/log(x)", "--at", "x=2,z=3"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(
+        "f(x, z) = exp(x*z) + x*z/log(x)\nat x = 2, z = 3\n\nf     = 412.084963738069\n"
+    )
+    for part in ("df/dz = x*exp(x*z) + x/log(x) = 809.742977067248", "reverse mode", "symbolic"):
+        assert part in out
+    assert "disagrees" not in out
+
+
+def test_diff_takes_a_leading_minus_and_several_points(capsys):
+    assert main.main(["diff", "-x**2*y", "--at", "x=3", "--at", "y=pi/pi"]) == 0
+    assert "f     = -9\n" in capsys.readouterr().out
+
+
+def test_diff_with_many_names(capsys):
+    text = "a*b*c*d*g"
+    assert main.main(["diff", text, "--at", "a=1,b=2,c=3,d=4,g=5"]) == 0
+    out = capsys.readouterr().out
+    for line in ("df/da = b*c*d*g = 120", "df/dg = a*b*c*d = 24"):
+        assert line in out
+
+
+def test_diff_at_a_kink(capsys):
+    assert main.main(["diff", "abs(x)", "--at", "x=0"]) == 0
+    assert "= 0\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nothing"],
+        ["diff"],
+        ["diff", "x", "--to", "1"],
+        ["demo", "--epochs", "0"],
+        ["demo", "--seed", "x"],
+    ],
+)
+def test_usage_errors(arguments, capsys):
+    assert main.main(arguments) == 2
+    assert capsys.readouterr().err.startswith("Usage: chainrule")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["diff", "--help"], ["demo", "--help"], ["info", "--help"], ["--version"]],
+)
+def test_help(arguments, capsys):
+    assert main.main(arguments) == 0
+    assert "chainrule" in capsys.readouterr().out
+
+
+def test_info(capsys):
+    assert main.main(["info"]) == 0
+    out = capsys.readouterr().out
+    for label in ("chainrule", "Python", "numpy", "engine", "processor", "cores", "threads"):
+        assert label in out
+    assert np.__version__ in out
+
+
+def test_info_names_what_an_extra_lacks(monkeypatch):
+    wanted = ['pytest>=8; extra == "test"', 'no-such-thing>=1; extra == "docs"', "numpy>=2"]
+    monkeypatch.setattr(info.metadata, "requires", lambda name: wanted)
+    assert dict(info.extras()) == {"test": "installed", "docs": "missing: no-such-thing"}
+
+
+def test_an_interruption_is_not_a_traceback(monkeypatch, capsys):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(main, "info_text", interrupted)
+    assert main.main(["info"]) == 130
+    assert capsys.readouterr().err == "\nstopped\n"
+
+
+def test_a_fault_of_ours_says_so(monkeypatch, capsys):
+    def broken():
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr(main, "info_text", broken)
+    assert main.main(["info"]) == 1
+    assert capsys.readouterr().err == (
+        "InternalError: the command failed, and should not have\n"
+        "  error: ZeroDivisionError: division by zero\n"
+        "  fix:   please report it; CHAINRULE_DEBUG=1 chainrule … shows where it happened\n"
+    )
+    monkeypatch.setenv("CHAINRULE_DEBUG", "1")
+    with pytest.raises(ZeroDivisionError):
+        main.main(["info"])
+
+
+def test_in_a_process_of_its_own():
+    done = chainrule("diff", "x*y", "--at", "x=2,y=3")
+    assert done.returncode == 0
+    assert done.stderr == ""
+    done = chainrule("diff", "x.__class__", "--at", "x=2")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes end otherwise there")
+def test_a_reader_that_leaves():
+    with subprocess.Popen(
+        [sys.executable, "-c", RUN, "diff", "--help"],
+        env=os.environ | {"PYTHONPATH": SOURCE},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 1
+
+
+# --- the demo ----------------------------------------------------------------------------------
+
+
+def test_the_code_that_the_demo_shows_is_the_code_that_runs():
+    text = demo.source_of(digits.loss, digits.train)
+    assert "grad(loss)(network, images[i], digits[i])" in text
+    assert digits.grad is cr.grad
+
+
+def test_the_demo_compares_and_learns(capsys, monkeypatch):
+    monkeypatch.setattr(demo, "HIDDEN", 12)
+    assert main.main(["demo", "--epochs", "1", "--seed", "3"]) == 0
+    out = capsys.readouterr().out
+    for part in ("manual", "reverse mode", "1438 images", "epoch  1 of 1", "Try next"):
+        assert part in out
+    first = [line for line in out.splitlines() if line.startswith("epoch")]
+    assert main.main(["demo", "--epochs", "1", "--seed", "3"]) == 0
+    again = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch")]
+    assert first[0].split(",")[0] == again[0].split(",")[0]
+
+
+def test_the_network_reaches_93_percent():
+    images = demo.load_images(seed=0)
+    assert demo.train(images, epochs=10, seed=0) >= 0.93
