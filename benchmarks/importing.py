@@ -6,6 +6,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from benchmarks.measure import Row, summary
@@ -38,17 +39,22 @@ print(seconds, peak)
 
 def measure(rounds: int) -> tuple[list[Row], list[str]]:
     """Rows with seconds and MB; libraries that are not installed are named apart."""
+    with tempfile.TemporaryDirectory(prefix="chainrule-bench-") as byte_code:
+        return measure_with(rounds, byte_code)
+
+
+def measure_with(rounds: int, byte_code: str) -> tuple[list[Row], list[str]]:
     found: dict[str, list[tuple[float, float]]] = {}
     absent = []
     for name, (_, modules) in LIBRARIES.items():
         # The first import also fills the disk cache and writes byte code; it does not count.
-        if probe(modules) is None:
+        if probe(modules, byte_code) is None:
             absent.append(f"{name}: not installed")
         else:
             found[name] = []
     for _ in range(rounds):
         for name, samples in found.items():
-            sample = probe(LIBRARIES[name][1])
+            sample = probe(LIBRARIES[name][1], byte_code)
             assert sample is not None
             samples.append(sample)
     rows = [
@@ -63,11 +69,13 @@ def measure(rounds: int) -> tuple[list[Row], list[str]]:
     return rows, absent
 
 
-def probe(modules: str) -> tuple[float, float] | None:
+def probe(modules: str, byte_code: str) -> tuple[float, float] | None:
     source = str(Path(__file__).parents[1] / "src")
+    # Byte code is cached, as for any installed package, whatever this machine's settings are.
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     done = subprocess.run(
         [sys.executable, "-c", PROBE.format(modules=modules)],
-        env=os.environ | {"PYTHONPATH": source},
+        env=env | {"PYTHONPATH": source, "PYTHONPYCACHEPREFIX": byte_code},
         capture_output=True,
         text=True,
     )

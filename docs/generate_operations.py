@@ -1,12 +1,14 @@
 """Writes docs/operations.md: every rule of every operation, and every name that reaches it.
 
-`python docs/generate_operations.py` writes the page; a test compares it with what stands there.
-Needs Python 3.11, whose code objects know their columns.
+`python docs/generate_operations.py` writes the page; with `--check` it only says whether the page
+is up to date, as a test does in a fresh process. Needs Python 3.11, whose code objects know their
+columns.
 """
 
 from __future__ import annotations
 
 import ast
+import difflib
 import dis
 import functools
 import inspect
@@ -66,9 +68,10 @@ where `cr.differentiability` reports something.
 def entries() -> dict[str, set[str]]:
     """Name as a user types it → the primitives that its handler records directly."""
     found: dict[str, set[str]] = defaultdict(set)
+    _swaps()  # enters what SciPy writes in Python
     for key, handler in TABLE.items():
-        if not isinstance(key, str):
-            found[numpy_name(key)] |= primitives_of(handler)
+        if not isinstance(key, str) and "._" not in (name := numpy_name(key)):
+            found[name] |= primitives_of(handler)
     for name, handler in SCIPY_SPECIAL.items():
         found[f"scipy.special.{name}"] |= primitives_of(handler)
     return found
@@ -300,6 +303,8 @@ def swapped_text() -> list[str]:
     rows = []
     for swap in _swaps():
         home = swap.namespace["__name__"]
+        if "._" in home:
+            continue
         rows.append((prefixes.get(home, home), sorted(swap.new)))
     return [
         "## Names that work although NumPy does not dispatch them",
@@ -316,6 +321,16 @@ def swapped_text() -> list[str]:
     ]
 
 
+def main() -> int:
+    text = page_text()
+    if "--check" not in sys.argv:
+        PAGE.write_text(text, encoding="utf-8")
+        print(f"{PAGE}: {len(PRIMITIVES)} primitives, {len(entries())} names")
+        return 0
+    written = PAGE.read_text(encoding="utf-8")
+    print("\n".join(difflib.unified_diff(written.splitlines(), text.splitlines(), n=0)))
+    return int(written != text)
+
+
 if __name__ == "__main__":
-    PAGE.write_text(page_text(), encoding="utf-8")
-    print(f"{PAGE}: {len(PRIMITIVES)} primitives, {len(entries())} names")
+    sys.exit(main())

@@ -52,9 +52,18 @@ def test_diff_with_many_names(capsys):
         assert line in out
 
 
-def test_diff_at_a_kink(capsys):
+def test_diff_at_a_kink_says_so(capsys):
     assert main.main(["diff", "abs(x)", "--at", "x=0"]) == 0
-    assert "= 0\n" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "= 0\n" in out
+    assert "kink of absolute: the slopes are −1 and 1; the derivative taken is 0\n" in out
+    assert main.main(["diff", "sqrt(x)", "--at", "x=0"]) == 0
+    assert "infinite of sqrt: the square root is vertical at 0" in capsys.readouterr().out
+
+
+def test_diff_without_a_formula(capsys):
+    assert main.main(["diff", "x % 3", "--at", "x=2"]) == 0
+    assert "\nsymbolic: remainder has no formula in SymPy\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

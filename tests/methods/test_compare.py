@@ -118,7 +118,7 @@ def test_a_method_that_does_not_apply_says_why():
         assert "test_compare.py:" in symbolic.note
     large = rows_of(cr.compare(lambda x: np.sum(np.sin(x)), np.ones(30_000)))
     assert large["symbolic"].values is None
-    assert "too many to be read as a formula" in large["symbolic"].note
+    assert "too many for a formula" in large["symbolic"].note
     assert large["reverse mode"].values is not None
 
 
@@ -128,10 +128,7 @@ def test_jacobians_trees_and_arguments_that_are_not_differentiated():
     for row in table.rows:
         np.testing.assert_allclose(row.values[1], [[2, 0], [0, 4]], atol=1e-8)
     table = cr.compare(lambda p: p["w"] * p["b"], {"w": np.ones(2), "b": 3.0})
-    assert table.labels == ["df/dp['b']", "df/dp['w']"] or table.labels == [
-        "df/dp['w']",
-        "df/dp['b']",
-    ]
+    assert sorted(table.labels) == ["df/dp['b']", "df/dp['w']"]
     assert not any(row.disagrees for row in table.rows)
 
 

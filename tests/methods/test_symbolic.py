@@ -243,7 +243,7 @@ def test_integer_arguments_are_symbols_without_derivative():
 
 
 def test_a_large_program_is_refused():
-    with pytest.raises(cr.ArgumentError, match="too many to be read"):
+    with pytest.raises(cr.ArgumentError, match="too many for a formula"):
         cr.symbolic(lambda x: np.sin(x), np.ones(30_000))
 
 

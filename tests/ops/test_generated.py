@@ -8,7 +8,8 @@ its `cases`, and each of them becomes one test per rule:
 - reverse: the dot test Re⟨g, J·t⟩ = Re⟨Jᵀ·g, t⟩;
 - second: forward over reverse against differences of the gradient (not where `smooth=False`);
 - batch: vmap over every choice of operands against a Python loop, and vmap of the gradient;
-- symbolic: value and derivative of the SymPy expression against those of the rules.
+- symbolic: value and derivative of the SymPy expression against those of the rules;
+- irregular: the marks of kinks, jumps and edges are truth values of the right shape.
 
 An operation without cases, or with cases that never reach one of its rules, fails.
 """
@@ -16,6 +17,7 @@ An operation without cases, or with cases that never reach one of its rules, fai
 from __future__ import annotations
 
 import itertools
+import os
 import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -31,6 +33,8 @@ from chainrule.ops import family
 from chainrule.tracing.trace import apply
 
 Arrays = list[Any]
+# Another number draws other operands: CHAINRULE_SEED=1 pytest tests/ops
+SEED = int(os.environ.get("CHAINRULE_SEED") or 0)
 
 
 class Use:
@@ -41,7 +45,7 @@ class Use:
         self.case = case
         self.params = dict(case.params)
         self.id = f"{op.name}-{number}{_words(case)}"
-        self.rng = np.random.default_rng(zlib.crc32(self.id.encode()))
+        self.rng = np.random.default_rng((SEED, zlib.crc32(self.id.encode())))
 
     def draw(self) -> Arrays:
         return [_plain(a) for a in self.case.sample(self.rng)]
@@ -109,7 +113,7 @@ def _quiet() -> Any:
         yield
 
 
-# ---- types -----------------------------------------------------------------------------------------
+# ---- types ---------------------------------------------------------------------------------------
 
 
 def check_type(use: Use, args: Arrays) -> None:
@@ -139,7 +143,7 @@ def test_type_with_python_scalars(use: Use) -> None:
             check_type(use, [*args[:k], number, *args[k + 1 :]])
 
 
-# ---- first derivatives -----------------------------------------------------------------------------
+# ---- first derivatives ---------------------------------------------------------------------------
 
 
 def directions(use: Use, xs: Sequence[Any]) -> Arrays:
@@ -251,7 +255,7 @@ def test_flat(use: Use) -> None:
         assert not np.any(g)
 
 
-# ---- second derivatives ----------------------------------------------------------------------------
+# ---- second derivatives --------------------------------------------------------------------------
 
 
 def gradient_of(use: Use, args: Arrays, positions: list[int], gs: Arrays) -> Callable[..., Any]:
@@ -288,7 +292,7 @@ def test_second(use: Use) -> None:
         same(c, expected, {"rtol": 1e-5, "atol": 1e-7})
 
 
-# ---- batches ---------------------------------------------------------------------------------------
+# ---- batches -------------------------------------------------------------------------------------
 
 SIZE = 2
 
@@ -334,7 +338,7 @@ def test_batch_of_gradients(use: Use) -> None:
     check_batch(gradient, examples, range(len(positions)))
 
 
-# ---- symbols ---------------------------------------------------------------------------------------
+# ---- symbols -------------------------------------------------------------------------------------
 
 _LARGEST = 12
 
@@ -403,7 +407,28 @@ def test_symbolic(use: Use) -> None:
         same(numbers(rows, point), np.ravel(tangent), tolerance([type_of(tangent)]))
 
 
-# ---- the cases themselves --------------------------------------------------------------------------
+# ---- where it isn't smooth -----------------------------------------------------------------------
+
+IRREGULAR = [use for use in USES if use.op.irregular]
+
+
+@each(IRREGULAR)
+def test_marks_of_irregular_places(use: Use) -> None:
+    """Each is a truth value per entry; and a case that is checked by differences has none."""
+    args = use.draw()
+    out = use.value(args)
+    y = out if use.op.multiple else out[0]
+    empty = not any(np.size(args[k]) for k in use.varying(args))
+    for irregular in use.op.irregular:
+        marks = np.asarray(irregular.where(y, *args, **use.params))
+        assert marks.dtype == bool
+        if not use.op.multiple:
+            assert np.broadcast_shapes(marks.shape, np.shape(y)) == np.shape(y)
+        if use in DIFFERENTIABLE and use.case.smooth and not empty:
+            assert not marks.any(), irregular.reason
+
+
+# ---- the cases themselves ------------------------------------------------------------------------
 
 
 # Their one rule is an error; it's tested where it is raised.

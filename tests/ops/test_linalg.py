@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.tracing.stage import evaluate, trace_program
 
 RNG = np.random.default_rng(0)
 A = RNG.normal(size=(3, 3)) + 2 * np.eye(3)
@@ -297,3 +298,26 @@ def test_scipys_own_functions_say_that_they_cannot_be_traced(name: str) -> None:
     more = (np.ones(3),) if name == "solve" else ()
     with pytest.raises(cr.ChainruleError, match=r"lose its derivative|can't be traced"):
         cr.grad(lambda a: np.sum(function(a, *more)))(SPD)
+
+
+def test_without_values() -> None:
+    """Shapes and dtypes alone are enough to trace; the values come later."""
+
+    def f(a: Any) -> Any:
+        w, v = np.linalg.eigh(a @ a.T)
+        q, r = np.linalg.qr(a)
+        u, s, vh = np.linalg.svd(a)
+        x = np.linalg.solve(a, a[0]) + np.linalg.inv(a)[0] + np.linalg.pinv(a)[1] + w + s
+        y = np.linalg.cholesky(a @ a.T + np.eye(3)) + v * v + (u @ vh) + q @ r
+        return x * np.linalg.det(a) + y * np.linalg.slogdet(a)[1] + np.linalg.norm(a, axis=0)
+
+    program = trace_program(f, STACK[0], values=False)
+    np.testing.assert_allclose(evaluate(program, STACK[1])[0], f(STACK[1]))
+
+
+def test_not_a_number_stays_one() -> None:
+    a = np.full((4, 4), np.nan)
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(cr.grad(np.linalg.det)(a)).all()
+    with pytest.raises(cr.LinearAlgebraError, match="NaN and infinity"):
+        cr.grad(lambda a: np.sum(np.linalg.pinv(a)))(a)

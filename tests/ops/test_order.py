@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import chainrule as cr
+from chainrule.tracing.stage import evaluate, trace_program
 
 RNG = np.random.default_rng(0)
 # Far enough from each other that small steps change no order.
@@ -146,3 +147,28 @@ def test_empty_arrays() -> None:
         cr.grad(lambda x: np.max(x[:0]))(np.ones(3))
     with pytest.raises(cr.ShapeError, match="argmin: an empty array"):
         cr.grad(lambda x: x[np.argmin(x[:0])])(np.ones(3))
+
+
+def test_plain_arrays_in_a_traced_order() -> None:
+    """Under vmap the order differs from example to example, what is ordered need not."""
+    x, t = np.array([0.3, -1.0, 2.0, 0.1]), np.arange(4.0)
+    both = np.stack([x, -x])
+    got = cr.vmap(lambda x: cr.jvp(np.sort, (x,), (t,))[1])(both)
+    np.testing.assert_array_equal(got, [t[np.argsort(row)] for row in both])
+    got = cr.vmap(lambda x: cr.vjp(np.sort, x)[1](t)[0])(both)
+    np.testing.assert_array_equal(got, [t[np.argsort(np.argsort(row))] for row in both])
+    got = cr.vmap(lambda x: cr.vjp(np.max, x)[1](2.0)[0])(both)
+    np.testing.assert_array_equal(got, [[0, 0, 2, 0], [0, 2, 0, 0]])
+    got = cr.vmap(lambda q: np.quantile(x, q))(np.array([0.1, 0.5]))
+    np.testing.assert_allclose(got, np.quantile(x, [0.1, 0.5]))
+
+
+def test_without_values() -> None:
+    """Shapes and dtypes alone are enough to trace; the values come later."""
+
+    def f(x: Any) -> Any:
+        y = np.sort(x, axis=0)[::-1] + np.max(x, axis=1, keepdims=True) + np.median(x)
+        return y * np.argsort(x) + np.ptp(x, axis=0) + np.quantile(x, 0.3)
+
+    program = trace_program(f, X[0], values=False)
+    np.testing.assert_allclose(evaluate(program, X[1])[0], f(X[1]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 import mpmath
@@ -62,7 +63,8 @@ def test_x_log_y_at_zero() -> None:
     slope = cr.grad(lambda p: np.sum(scipy.special.entr(p)))(p)
     assert slope[0] == np.inf
     np.testing.assert_allclose(slope[1:], -1 - np.log(p[1:]))
-    assert cr.grad(lambda q: np.sum(scipy.special.rel_entr(p, q)))(p[::-1])[2] == 0
+    slope = cr.grad(lambda q: np.sum(scipy.special.rel_entr(p, q)))(np.array([0.0, 0.5, 0.5]))
+    np.testing.assert_allclose(slope, [0, -0.5, -1.5])
 
 
 @pytest.mark.parametrize("order", [1, 2, 3, 4])
@@ -103,9 +105,10 @@ def test_polygamma_and_bessel_orders() -> None:
 
 
 def test_math_functions() -> None:
-    assert cr.grad(math.erf)(0.0) == pytest.approx(2 / math.sqrt(math.pi))
-    assert cr.grad(math.lgamma)(1.0) == pytest.approx(-np.euler_gamma)
-    assert cr.grad(math.gamma)(1.0) == pytest.approx(-np.euler_gamma)
+    assert cr.grad(lambda x: math.erf(x))(0.0) == pytest.approx(2 / math.sqrt(math.pi))
+    assert cr.grad(lambda x: math.erfc(x))(0.0) == pytest.approx(-2 / math.sqrt(math.pi))
+    assert cr.grad(lambda x: math.lgamma(x))(1.0) == pytest.approx(-np.euler_gamma)
+    assert cr.grad(lambda x: math.gamma(x))(1.0) == pytest.approx(-np.euler_gamma)
     assert cr.grad(lambda x: math.pow(x, 3))(2.0) == 12
 
 
@@ -155,10 +158,11 @@ def test_logsumexp_with_weights(f: Any) -> None:
 
 
 def test_second_derivative_of_logsumexp() -> None:
-    p = weights(X[0])
-    for f in LOGSUMEXP.values():
-        rows = [cr.jvp(cr.grad(f), (X[0],), (unit,))[1] for unit in np.eye(3)]
-        np.testing.assert_allclose(rows, np.diag(p) - np.outer(p, p), atol=1e-15)
+    for x in (X[0], X[1], np.zeros(3)):
+        p = weights(x)
+        for f in LOGSUMEXP.values():
+            rows = [cr.jvp(cr.grad(f), (x,), (unit,))[1] for unit in np.eye(3)]
+            np.testing.assert_allclose(rows, np.diag(p) - np.outer(p, p), atol=1e-15)
 
 
 @pytest.mark.parametrize("f", [softmax, lambda x: scipy.special.softmax(x)])
@@ -180,7 +184,13 @@ def test_log_softmax(f: Any) -> None:
 
 
 def test_scipy_is_left_as_it_was() -> None:
-    before = dict(vars(scipy.special))
+    modules = (scipy.special, sys.modules["scipy.special._logsumexp"])
+    before = [dict(vars(module)) for module in modules]
+
+    def f(x: Any) -> Any:
+        raise ZeroDivisionError(scipy.special.softmax(x))
+
     with pytest.raises(ZeroDivisionError):
-        cr.grad(lambda x: scipy.special.softmax(x)[0] / int(0 * len(X)))(X[0])
-    assert all(vars(scipy.special)[name] is value for name, value in before.items())
+        cr.grad(f)(X[0])
+    for module, names in zip(modules, before, strict=True):
+        assert all(vars(module)[name] is value for name, value in names.items())

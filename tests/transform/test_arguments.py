@@ -32,14 +32,16 @@ class Point(NamedTuple):
     y: float
 
 
-# ---- trees -----------------------------------------------------------------------------------------------
+# ---- trees ---------------------------------------------------------------------------------------
 
 
 def test_gradient_has_the_tree_of_its_argument():
     p = {"list": [V, (2.0, V)], "none": None, "point": Point(1.0, 2.0)}
 
     def f(p):
-        return np.sum(p["list"][0] * p["list"][1][1]) * p["list"][1][0] + p["point"].x * p["point"].y
+        return (
+            np.sum(p["list"][0] * p["list"][1][1]) * p["list"][1][0] + p["point"].x * p["point"].y
+        )
 
     found = cr.grad(f)(p)
     np.testing.assert_allclose(found["list"][0], 2 * V)
@@ -85,7 +87,7 @@ def test_vmap_on_trees():
     assert found.shape == (2, 3)
 
 
-# ---- which arguments, and what else is returned ----------------------------------------------------------
+# ---- which arguments, and what else is returned --------------------------------------------------
 
 
 @pytest.mark.parametrize("argnums", [1, -2, (1,), (2, 0), (-1, 0), [0, 1, 2]])
@@ -138,11 +140,11 @@ def test_results_are_the_callers_own():
 def test_constant_results():
     np.testing.assert_array_equal(cr.grad(lambda x: 3.0)(V), np.zeros(3))
     assert cr.jvp(lambda x: (3.0, x), (V,), (V,))[1][0] == 0.0
-    out, pull = cr.vjp(lambda x: {"c": 1.0, "n": 2, "x": x}, V)
+    _, pull = cr.vjp(lambda x: {"c": 1.0, "n": 2, "x": x}, V)
     np.testing.assert_array_equal(pull({"c": 5.0, "n": 1, "x": V})[0], V)
 
 
-# ---- dtypes ----------------------------------------------------------------------------------------------
+# ---- dtypes --------------------------------------------------------------------------------------
 
 
 def test_float32_stays_float32():
@@ -177,9 +179,10 @@ def test_a_python_float_is_weak():
     assert gradient == 12.0
     assert cr.jvp(f, (2.0,), (1.0,))[0].dtype == np.float32
     # The same for one that isn't differentiated, beside arrays from outside.
-    assert cr.value_and_grad(lambda x, s: np.sum(x * (s * np.ones(3, np.float32))))(x, 2.0)[
-        0
-    ].dtype == np.float32
+    assert (
+        cr.value_and_grad(lambda x, s: np.sum(x * (s * np.ones(3, np.float32))))(x, 2.0)[0].dtype
+        == np.float32
+    )
     # A NumPy float64 is not weak.
     assert cr.value_and_grad(f)(np.float64(2.0))[0].dtype == np.float64
 
@@ -204,7 +207,7 @@ def test_complex_gradient_is_the_steepest_ascent():
     assert cr.grad(lambda x: np.real((1 + 2j) * x))(3.0) == 1.0
 
 
-# ---- memory ----------------------------------------------------------------------------------------------
+# ---- memory --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -244,8 +247,8 @@ def test_read_only_arguments():
 
 @pytest.mark.parametrize("shape", [(), (0,), (0, 3), (1,), (1, 1)])
 def test_shapes_at_the_border(shape):
-    x = np.full(shape, 2.0)
-    for x in {(): [x, x[()], np.float64(2.0), 2.0]}.get(shape, [x]):
+    array = np.full(shape, 2.0)
+    for x in {(): [array, array[()], 2.0]}.get(shape, [array]):
         found = cr.grad(lambda x: np.sum(x**3))(x)
         assert np.shape(found) == shape
         np.testing.assert_array_equal(found, np.full(shape, 12.0))
@@ -261,7 +264,7 @@ def test_an_empty_batch():
 
 def test_the_callers_array_may_change_afterwards():
     x, scale = V.copy(), np.ones(3)
-    out, pull = cr.vjp(lambda x: x * x * scale, x)
+    _, pull = cr.vjp(lambda x: x * x * scale, x)
     x[:] = 100.0
     scale[:] = 100.0
     np.testing.assert_allclose(pull(np.ones(3))[0], 2 * V)

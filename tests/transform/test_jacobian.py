@@ -13,7 +13,7 @@ BOTH = pytest.mark.parametrize("jacobian", [cr.jacfwd, cr.jacrev])
 MODES = ["auto", "forward", "reverse", "finite", "symbolic"]
 
 
-# ---- the nine cells of matrix calculus ---------------------------------------------------------------
+# ---- the nine cells of matrix calculus -----------------------------------------------------------
 
 SHAPES = {"scalar": (), "vector": (3,), "matrix": (2, 4)}
 RESULTS = {"scalar": (), "vector": (5,), "matrix": (6, 2)}
@@ -47,7 +47,7 @@ def test_vector_by_scalar_is_one_row_of_numbers_in_both_layouts():
         np.testing.assert_allclose(found, [1.0, 4.0, 12.0])
 
 
-# ---- trees ---------------------------------------------------------------------------------------------
+# ---- trees ---------------------------------------------------------------------------------------
 
 
 @dataclasses.dataclass
@@ -142,7 +142,7 @@ def test_hvp():
     np.testing.assert_allclose(by_y, 2 * np.sum(x * v))
 
 
-# ---- size ----------------------------------------------------------------------------------------------
+# ---- size ----------------------------------------------------------------------------------------
 
 
 @BOTH
@@ -165,7 +165,9 @@ def test_a_large_basis_goes_in_blocks(jacobian, monkeypatch):
     assert sizes == [3, 3, 1]
 
 
-@pytest.mark.parametrize(("n", "m", "swept"), [(2, 5, "forward"), (5, 2, "reverse"), (3, 3, "forward")])
+@pytest.mark.parametrize(
+    ("n", "m", "swept"), [(2, 5, "forward"), (5, 2, "reverse"), (3, 3, "forward")]
+)
 def test_auto_takes_the_shorter_side(n, m, swept, monkeypatch):
     W = np.ones((m, n))
     ran = []
@@ -193,7 +195,7 @@ def test_the_function_runs_once(jacobian):
     assert len(calls) == 1
 
 
-# ---- borders ---------------------------------------------------------------------------------------------
+# ---- borders -------------------------------------------------------------------------------------
 
 
 @BOTH

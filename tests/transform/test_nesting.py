@@ -98,7 +98,7 @@ def test_vjp_closes_over_outer_values_everywhere():
     )
 
 
-# ---- vmap in every place ---------------------------------------------------------------------------
+# ---- vmap in every place -------------------------------------------------------------------------
 
 
 def test_vmap_of_derivatives():
@@ -108,9 +108,7 @@ def test_vmap_of_derivatives():
 
 
 def test_derivative_of_vmap():
-    np.testing.assert_allclose(
-        cr.grad(lambda v: np.sum(cr.vmap(f)(v) * v))(V), d1(V) * V + f(V)
-    )
+    np.testing.assert_allclose(cr.grad(lambda v: np.sum(cr.vmap(f)(v) * v))(V), d1(V) * V + f(V))
 
     def of_scale(s):
         return np.sum(cr.vmap(f)(V * s) * V)
@@ -150,7 +148,9 @@ def test_vmap_of_vmap():
     found = cr.grad(total)(V)
     for k in range(3):
         unit = np.eye(3)[k]
-        np.testing.assert_allclose(found[k], slope(lambda t: by_hand(V + t * unit), 0.0), rtol=1e-8)
+        np.testing.assert_allclose(
+            found[k], slope(lambda t, unit=unit: by_hand(V + t * unit), 0.0), rtol=1e-8
+        )
 
 
 def test_indexing_at_two_levels():
@@ -219,7 +219,7 @@ def test_if_on_a_shared_value_inside_vmap():
     np.testing.assert_allclose(cr.grad(total)(0.9), np.sum(V) * 1.8)
 
 
-# ---- values that outlive their trace ---------------------------------------------------------------
+# ---- values that outlive their trace -------------------------------------------------------------
 
 
 def test_inner_value_used_outside():
@@ -306,7 +306,7 @@ def test_tangent_map_inside_another_trace():
     np.testing.assert_allclose(cr.grad(of_point)(0.7), d2(0.7) * 0.7 + d1(0.7))
 
 
-# ---- threads -----------------------------------------------------------------------------------------
+# ---- threads -------------------------------------------------------------------------------------
 
 
 def test_operations_on_another_thread():

@@ -5,7 +5,7 @@ import pytest
 
 import chainrule as cr
 
-CHAIN = lambda x: np.exp(np.sqrt(x - 1) * 3) / np.sqrt(x - 1)  # noqa: E731
+CHAIN = lambda x: np.exp(np.sqrt(x - 1) * 3) / np.sqrt(x - 1)
 
 # name: (function, point, first, second and third derivative; None where it is infinite)
 TABLE = {
@@ -33,7 +33,7 @@ TABLE = {
     ),
 }  # fmt: skip
 
-along = lambda f: lambda x: cr.jvp(f, (x,), (1.0,))[1]  # noqa: E731
+along = lambda f: lambda x: cr.jvp(f, (x,), (1.0,))[1]
 
 ORDERS = {
     "grad": (1, cr.grad),
@@ -93,9 +93,7 @@ ROWS = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 1.0, 1.0]])
 ARRAYS = {
     "vector": (lambda x: np.sum(np.where(x > 0, np.sqrt(x), 0.0)), [0, 0.25, 0]),
     "getitem and reshape": (
-        lambda x: np.sum(
-            np.where(x[1:].reshape(2, 1) > 0, np.log(x[1:].reshape(2, 1)), 0.0)
-        ),
+        lambda x: np.sum(np.where(x[1:].reshape(2, 1) > 0, np.log(x[1:].reshape(2, 1)), 0.0)),
         [0, 0.25, 0],
     ),
     "broadcast condition": (
@@ -160,7 +158,7 @@ def test_a_factor_that_happens_to_be_zero_still_has_a_derivative():
     np.testing.assert_allclose(mixed, expected)
 
 
-# ---- the standard basis carries what it reaches ----------------------------------------------------
+# ---- the standard basis carries what it reaches --------------------------------------------------
 
 ROOT = np.array([0.0, 4.0])
 
@@ -195,7 +193,9 @@ class TestJacobianAtASingularPoint:
 
     def test_through_a_rule(self, jacobian):
         root = cr.custom_jvp(lambda x: np.sqrt(x))
-        root.defjvp(lambda primals, tangents: (root(*primals), 0.5 / np.sqrt(primals[0]) * tangents[0]))
+        root.defjvp(
+            lambda primals, tangents: (root(*primals), 0.5 / np.sqrt(primals[0]) * tangents[0])
+        )
         np.testing.assert_array_equal(jacobian(root)(ROOT), np.diag([np.inf, 0.25]))
 
     def test_two_arguments(self, jacobian):

@@ -155,3 +155,18 @@ def test_the_routing_of_a_maximum():
     x = np.array([1.0, 2.0, 6.0, 3.0, 1.0, 1.0])
     slopes = cr.grad(lambda x: np.maximum(x[0], x[1]) * x[2] / x[3] - (x[4] + x[5]))(x)
     np.testing.assert_allclose(slopes, [0, 2, 2 / 3, -4 / 3, -1, -1], rtol=1e-15)
+
+
+def test_all_ones_are_outside_the_domain():
+    """G-c: log(−5) has no real value, and a tie in the maximum; both are named, with their line."""
+
+    def f(x):
+        inside = 5 * (np.maximum(x[0], x[1]) * x[2] / x[3] - (x[4] + x[5]))
+        return expit(np.log(inside)) + 1 / 2
+
+    with np.errstate(invalid="ignore"):
+        report = cr.differentiability(f, np.ones(6))
+    found = {finding.kind: finding.text for finding in report.findings}
+    assert not report.smooth
+    assert found["domain"] == "np.log(inside)"
+    assert found["kink"] == "np.maximum(x[0], x[1])"

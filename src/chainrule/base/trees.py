@@ -57,6 +57,17 @@ def unflatten(structure: Any, leaves: Sequence[Any]) -> Any:
     return optree.tree_unflatten(structure, leaves)
 
 
+def same_structure(left: Any, right: Any) -> bool:
+    """Whether two trees are put together alike."""
+    return left is right or outline(left) == outline(right)
+
+
+def outline(structure: Any) -> str:
+    """A structure as errors print it: {'a': *, 'b': (*, *)}, a star per leaf."""
+    text = str(structure).removeprefix("PyTreeSpec(") if structure is not LEAF else "*)"
+    return text.removesuffix(")").removesuffix(f", namespace={_NAMESPACE!r}")
+
+
 def map_tree(function: Callable[..., Any], tree: Any, *rest: Any) -> Any:
     """Apply a function to corresponding leaves of trees of one structure."""
     leaves, structure = flatten(tree)
@@ -66,7 +77,7 @@ def map_tree(function: Callable[..., Any], tree: Any, *rest: Any) -> Any:
         if other_structure != structure:
             raise ArgumentError(
                 "two trees have different structures",
-                {"first": structure, f"tree {number + 2}": other_structure},
+                {"first": outline(structure), f"tree {number + 2}": outline(other_structure)},
             )
         columns.append(others)
     return unflatten(structure, [function(*row) for row in zip(*columns, strict=True)])
@@ -100,7 +111,7 @@ def _register_dataclass(kind: type) -> None:
 
     def put_together(_: Any, children: Any) -> Any:
         # Neither __init__ nor __post_init__: they may check or convert what is traced here.
-        value = object.__new__(kind)
+        value: Any = object.__new__(kind)
         for name, child in zip(names, children, strict=True):
             object.__setattr__(value, name, child)
         return value

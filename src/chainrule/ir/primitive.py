@@ -71,12 +71,14 @@ class Custom:
     `tangents` holds None for an operand that does not vary. Reverse mode transposes this very
     map unless `reverse(g, y, *xs, **params)` → one cotangent or None per operand is given.
     With several outputs y, g and the result are tuples. `output` says whether a rule reads y, so
-    that it's kept.
+    that it's kept. `selects`, with a `reverse`, as for `Linear`: what was taken follows from the
+    selects in the forward map, should anybody ask.
     """
 
     forward: Rule
     reverse: Rule | None = None
     output: bool = True
+    selects: bool = False
 
 
 @dataclass(frozen=True, eq=False)

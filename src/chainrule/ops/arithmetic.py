@@ -11,7 +11,15 @@ import numpy as np
 from chainrule.base.errors import DtypeError
 from chainrule.ir.primitive import Case, Draw, Irregular, Partials
 from chainrule.ir.types import result_dtype, type_of
-from chainrule.ops.family import binary, elementwise, unary
+from chainrule.ops.family import (
+    binary,
+    each,
+    elementwise,
+    elementwise_batch,
+    elementwise_type,
+    primitive,
+    unary,
+)
 from chainrule.tracing.table import TABLE, implements
 from chainrule.tracing.trace import apply
 from chainrule.tracing.tracer import Tracer
@@ -169,12 +177,14 @@ def _exact(S: Any, n: Any) -> Any:
 
 # x**n with a literal n: the exponent is settled when recorded, so that every derivative at 0 is
 # right (n·x^(n−1) ends in 0 once n does, instead of 0·∞).
-constant_power = elementwise(
-    None,
-    Partials(lambda y, x, *, n: n * x ** (n - 1) if n else 0.0),
+constant_power = primitive(
     name="constant_power",
-    value=lambda x, *, n: np.power(x, n),
-    symbolic=lambda S, x, *, n: x ** _exact(S, n),
+    type_rule=lambda x, n: elementwise_type(np.power)(x, type_of(n)),
+    value=lambda x, n: np.power(x, n),
+    derivative=Partials(lambda y, x, n: n * x ** (n - 1) if n else 0.0),
+    batch=elementwise_batch,
+    symbolic=each(lambda S, x, *, n: x ** _exact(S, n)),
+    lower=None,
     cases=(
         *unary(-2.0, 2.0, dtypes="dfD", params={"n": 3}),
         *unary(0.3, 2.0, dtypes="dfD", params={"n": 2.5}),
@@ -197,10 +207,10 @@ _SHORT = {1: positive, 2: square, 0.5: sqrt, -1: reciprocal}
 
 @implements(np.power)
 def _power(x: Any, n: Any, /) -> Any:
-    if type(n) is Tracer or isinstance(n, np.ndarray):
+    if type(x) is not Tracer or type(n) is Tracer or isinstance(n, np.ndarray):
         return apply(power, x, n)
-    if type(x) is not Tracer:
-        return apply(power, x, n)
+    if type(n) in (int, float) and x.dtype.kind in "fc":
+        return literal_power(x, n)
     dtype = result_dtype(type_of(x), type_of(n))
     if dtype.kind not in "fc":
         if dtype.kind in "iu" and n < 0:
@@ -220,7 +230,7 @@ def literal_power(x: Tracer, n: Any) -> Any:
     n = int(n) if isinstance(n, bool) else n
     op = positive if n == 1 else None
     if not x.weak:
-        # The short forms are strong: np.sqrt(2.0) is a float64 to NumPy's promotion, 2.0**0.5 isn't.
+        # The short forms are strong: to NumPy's promotion np.sqrt(2.0) is a float64, 2.0**0.5 not.
         if n == 0:
             return np.ones(x.shape, x.dtype)[()]
         op = _SHORT.get(n)

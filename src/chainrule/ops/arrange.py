@@ -15,7 +15,7 @@ from chainrule.tracing.table import TABLE, Handler, implements
 from chainrule.tracing.trace import apply, memory_order
 from chainrule.tracing.tracer import Tracer
 
-# ---- reshape ---------------------------------------------------------------------------------------
+# ---- reshape -------------------------------------------------------------------------------------
 
 reshape = primitive(
     name="reshape",
@@ -133,7 +133,7 @@ def _fitting_shape(x: ArrayType, shape: Any) -> tuple[int, ...]:
     return wanted
 
 
-# ---- transpose -------------------------------------------------------------------------------------
+# ---- transpose -----------------------------------------------------------------------------------
 
 
 def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
@@ -222,7 +222,7 @@ def _rollaxis(a: Any, axis: int, start: int = 0) -> Any:
     return _transpose(a, order)
 
 
-# ---- broadcast_to ----------------------------------------------------------------------------------
+# ---- broadcast_to --------------------------------------------------------------------------------
 
 
 def _broadcast_transpose(g: Any, x: ArrayType, shape: tuple[int, ...]) -> Any:
@@ -293,7 +293,7 @@ def _meshgrid(
     return tuple(grids) if sparse else _broadcast_arrays(*grids)
 
 
-# ---- dtype -----------------------------------------------------------------------------------------
+# ---- dtype ---------------------------------------------------------------------------------------
 
 astype = primitive(
     name="astype",

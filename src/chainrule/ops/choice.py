@@ -16,6 +16,11 @@ from chainrule.tracing.trace import apply
 from chainrule.tracing.tracer import Tracer
 
 
+def _select_value(c: Any, x: Any, y: Any) -> Any:
+    chosen: Any = np.where(c, x, y)
+    return chosen[()]
+
+
 def _select_transpose(g: Any, c: Any, x: ArrayType, y: ArrayType) -> Any:
     zero = np.zeros((), g.dtype)
     return _sum_to(np.where(c, g, zero), x.shape), _sum_to(np.where(c, zero, g), y.shape)
@@ -42,7 +47,7 @@ def _select_symbolic(S: Any, c: Any, x: Any, y: Any) -> Any:
 select = primitive(
     name="select",
     type_rule=lambda c, x, y: ArrayType(broadcast(c, x, y), result_dtype(x, y)),
-    value=lambda c, x, y: np.where(c, x, y)[()],
+    value=_select_value,
     derivative=Linear(_select_transpose, args=(1, 2), selects=True),
     batch=elementwise_batch,
     symbolic=each(_select_symbolic),

@@ -14,7 +14,7 @@ import numpy as np
 
 from chainrule.ir.primitive import Custom, Irregular, Linear
 from chainrule.ir.types import ArrayType
-from chainrule.ops.family import each, elementwise_batch, primitive, unary
+from chainrule.ops.family import each, elementwise_batch, elementwise_type, primitive, unary
 from chainrule.tracing.table import TABLE, implements
 from chainrule.tracing.trace import apply
 
@@ -53,8 +53,8 @@ imag = primitive(
 
 conjugate = primitive(
     name="conjugate",
-    type_rule=lambda x: ArrayType(x.shape, x.dtype),
-    value=lambda x: np.conjugate(x),
+    type_rule=elementwise_type(np.conjugate),
+    value=np.conjugate,
     derivative=Linear(lambda g, x: np.conjugate(g)),
     batch=elementwise_batch,
     symbolic=each(lambda S, x: S.conjugate(x)),
@@ -71,6 +71,12 @@ def _angle_forward(tangents: Any, y: Any, x: Any) -> Any:
     none = np.equal(square, 0)
     scaled = np.where(none, 0, np.conjugate(x) / np.where(none, 1, square))
     return np.imag(scaled * tangents[0])
+
+
+def _on_the_cut(x: Any) -> Any:
+    if x.dtype.kind != "c":
+        return np.equal(x, 0)
+    return np.logical_and(np.equal(np.imag(x), 0), np.less(np.real(x), 0))
 
 
 def _angle_type(x: ArrayType) -> ArrayType:
@@ -93,7 +99,7 @@ angle = primitive(
         Irregular("jump", lambda y, x: np.equal(x, 0), "the angle of 0 is undefined"),
         Irregular(
             "jump",
-            lambda y, x: np.logical_and(np.equal(np.imag(x), 0), np.less(np.real(x), 0)),
+            lambda y, x: _on_the_cut(x),
             "the angle jumps by 2π at the negative real axis",
         ),
     ),

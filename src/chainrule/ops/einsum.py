@@ -197,7 +197,8 @@ def _diagonal(x: Any, term: str) -> tuple[Any, str]:
                 f"einsum: the repeated letter {c} stands for two lengths", {"operand": type_of(x)}
             )
         along = np.arange(lengths.pop())
-        x = np.transpose(x, (*rest, *spots))[(..., *(along,) * len(spots))]
+        agreeing: Any = (..., *(along,) * len(spots))
+        x = np.transpose(x, (*rest, *spots))[agreeing]
         term = "".join(term[k] for k in rest) + c
     return x, term
 

@@ -2,60 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from chainrule.base.errors import DtypeError, LinearAlgebraError, ShapeError, UnsupportedError
-from chainrule.ir.primitive import Case, Custom, Irregular, Primitive
+from chainrule.base.errors import ShapeError, UnsupportedError
+from chainrule.ir.primitive import Case, Custom, Irregular
 from chainrule.ir.types import ArrayType, type_of
-from chainrule.ops.family import primitive
+from chainrule.ops.family import primitive, real_dtype
+from chainrule.ops.matrices import dagger, lapack, matrix, square, stacked
 from chainrule.tracing.table import TABLE, implements
 from chainrule.tracing.trace import apply
 
 # np.linalg.solve itself, which another function stands for while a trace runs.
 _SOLVE = np.linalg.solve
-
-
-def _matrix(a: Any, what: str, square: bool) -> Any:
-    a = TABLE["operand"](a)
-    kind = np.result_type(a)
-    if kind.kind in "iub":
-        a = TABLE["astype"](a, np.dtype(float))
-    elif kind.char not in "fdFD":
-        raise DtypeError(f"{what}: no such operation for this dtype", {"array": type_of(a)})
-    shape = np.shape(a)
-    if len(shape) < 2 or (square and shape[-1] != shape[-2]):
-        raise ShapeError(f"{what}: needs a {'square ' * square}matrix", {"array": type_of(a)})
-    return a
-
-
-def _lapack(function: Callable[..., Any], what: str, problem: str, fix: str) -> Callable[..., Any]:
-    """A function of np.linalg, whose failure becomes an error with the user's line."""
-
-    def value(a: Any, **params: Any) -> Any:
-        try:
-            return function(a, **params)
-        except np.linalg.LinAlgError:
-            facts = {"matrix": type_of(a)}
-            raise LinearAlgebraError(f"{what}: {problem}", facts, fix) from None
-
-    return value
-
-
-def _same(op: Primitive, size: int, args: Any, batched: Any, **params: Any) -> Any:
-    """These work on stacks of matrices, so a batch is one more axis in front."""
-    return apply(op, *args, **params)
-
-
-def _real(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    return np.zeros((), dtype).real.dtype
-
-
-def _dagger(x: Any) -> Any:
-    turned = np.swapaxes(x, -1, -2)
-    return np.conj(turned) if x.dtype.kind == "c" else turned
 
 
 def _mul(*matrices: Any) -> Any:
@@ -81,7 +41,7 @@ def _as_read(t: Any, lower: bool) -> Any:
     mask = _lower(count, below=True)
     half = np.where(mask if lower else mask.T, t, 0)
     middle = np.where(np.eye(count, dtype=bool), t, 0)
-    return half + _dagger(half) + (np.real(middle) if t.dtype.kind == "c" else middle)
+    return half + dagger(half) + (np.real(middle) if t.dtype.kind == "c" else middle)
 
 
 _SPD = np.array([[2.0, 0.5, -0.3], [0.5, 1.5, 0.4], [-0.3, 0.4, 1.0]])
@@ -98,23 +58,23 @@ def _cholesky_forward(tangents: tuple[Any], y: Any, a: Any) -> Any:
     """L·Φ(L⁻¹ Ȧ L⁻ᴴ), Φ the lower triangle with half the diagonal (Murray 2016, eq. 8)."""
     solve = TABLE[_SOLVE]
     part = solve(y, _as_read(tangents[0], lower=True))
-    inner = _dagger(solve(y, _dagger(part)))
+    inner = dagger(solve(y, dagger(part)))
     count = np.shape(a)[-1]
     weights = _lower(count, below=True) + 0.5 * np.eye(count)
-    return np.matmul(y, inner * TABLE["astype"](weights, _real(y.dtype)))
+    return np.matmul(y, inner * TABLE["astype"](weights, real_dtype(y.dtype)))
 
 
 cholesky = primitive(
     name="cholesky",
     type_rule=lambda a: a,
-    value=_lapack(
+    value=lapack(
         np.linalg.cholesky,
         "cholesky",
         "the matrix is not positive definite",
         "check that it is symmetric with positive eigenvalues; np.linalg.eigvalsh shows them",
     ),
     derivative=Custom(_cholesky_forward),
-    batch=_same,
+    batch=stacked,
     symbolic=None,
     lower=None,
     cases=(
@@ -126,10 +86,10 @@ cholesky = primitive(
 )
 
 
-@implements(np.linalg.cholesky, lists=True)
+@implements(np.linalg.cholesky)
 def _cholesky(a: Any, /, *, upper: bool = False) -> Any:
-    a = _matrix(a, "cholesky", square=True)
-    return _dagger(apply(cholesky, _dagger(a))) if upper else apply(cholesky, a)
+    a = square(a, "cholesky")
+    return dagger(apply(cholesky, dagger(a))) if upper else apply(cholesky, a)
 
 
 # ---- eigenvalues of Hermitian matrices -----------------------------------------------------------
@@ -137,7 +97,7 @@ def _cholesky(a: Any, /, *, upper: bool = False) -> Any:
 
 def _eigh_forward(tangents: tuple[Any], y: Any, a: Any, lower: bool) -> tuple[Any, Any]:
     w, v = y
-    inner = _mul(_dagger(v), _as_read(tangents[0], lower), v)
+    inner = _mul(dagger(v), _as_read(tangents[0], lower), v)
     rates = _diagonal(inner)
     gaps = w[..., None, :] - w[..., :, None]
     same = np.equal(gaps, 0)
@@ -149,15 +109,15 @@ def _eigh_forward(tangents: tuple[Any], y: Any, a: Any, lower: bool) -> tuple[An
 
 eigh = primitive(
     name="eigh",
-    type_rule=lambda a, lower: (ArrayType(a.shape[:-1], _real(a.dtype)), a),
-    value=_lapack(
+    type_rule=lambda a, lower: (ArrayType(a.shape[:-1], real_dtype(a.dtype)), a),
+    value=lapack(
         lambda a, lower: tuple(np.linalg.eigh(a, "L" if lower else "U")),
         "eigh",
         "the eigenvalues did not converge",
         "check the matrix for NaN and infinity",
     ),
     derivative=Custom(_eigh_forward),
-    batch=_same,
+    batch=stacked,
     symbolic=None,
     lower=None,
     cases=(
@@ -173,15 +133,15 @@ _EIGH_RESULT = type(np.linalg.eigh(np.eye(1)))
 def _eigen(a: Any, uplo: str, what: str) -> Any:
     if uplo not in ("L", "U", "l", "u"):
         raise ShapeError(f"{what}: UPLO must be 'L' or 'U'", {"UPLO": repr(uplo)})
-    return apply(eigh, _matrix(a, what, square=True), lower=uplo in "lL")
+    return apply(eigh, square(a, what), lower=uplo in "lL")
 
 
-@implements(np.linalg.eigh, lists=True)
+@implements(np.linalg.eigh)
 def _eigh(a: Any, UPLO: str = "L") -> Any:
     return _EIGH_RESULT(*_eigen(a, UPLO, "eigh"))
 
 
-@implements(np.linalg.eigvalsh, lists=True)
+@implements(np.linalg.eigvalsh)
 def _eigvalsh(a: Any, UPLO: str = "L") -> Any:
     return _eigen(a, UPLO, "eigvalsh")[0]
 
@@ -193,7 +153,7 @@ def _svd_forward(tangents: tuple[Any], y: Any, a: Any) -> tuple[Any, Any, Any]:
     """As for eigenvalues, of aᴴa and aaᴴ (Townsend 2016, eqs. 16 to 24)."""
     u, s, vh = y
     t = tangents[0]
-    uh, v = _dagger(u), _dagger(vh)
+    uh, v = dagger(u), dagger(vh)
     inner = _mul(uh, t, v)
     rates = _diagonal(inner)
     column, row = s[..., :, None], s[..., None, :]
@@ -202,19 +162,19 @@ def _svd_forward(tangents: tuple[Any], y: Any, a: Any) -> tuple[Any, Any, Any]:
     alone = np.eye(np.shape(s)[-1], dtype=bool)
     turn = np.where(alone, 0, np.where(same, np.nan, 1 / np.where(same, 1, gaps)))
     left, right = inner * row, column * inner
-    du = np.matmul(u, turn * (left + _dagger(left)))
-    dv = np.matmul(v, turn * (right + _dagger(right)))
+    du = np.matmul(u, turn * (left + dagger(left)))
+    dv = np.matmul(v, turn * (right + dagger(right)))
     if a.dtype.kind == "c":
-        phase = np.where(alone, 0.5 * (inner - _dagger(inner)) / row, 0)
+        phase = np.where(alone, 0.5 * (inner - dagger(inner)) / row, 0)
         du = du + np.matmul(u, phase)
     rows, columns = np.shape(a)[-2:]
     if rows > columns:
         outside = np.matmul(t, v)
         du = du + (outside - _mul(u, uh, outside)) / row
     if columns > rows:
-        outside = np.matmul(_dagger(t), u)
+        outside = np.matmul(dagger(t), u)
         dv = dv + (outside - _mul(v, vh, outside)) / row
-    return du, (np.real(rates) if a.dtype.kind == "c" else rates), _dagger(dv)
+    return du, (np.real(rates) if a.dtype.kind == "c" else rates), dagger(dv)
 
 
 def _svd_type(a: ArrayType) -> tuple[ArrayType, ArrayType, ArrayType]:
@@ -222,7 +182,7 @@ def _svd_type(a: ArrayType) -> tuple[ArrayType, ArrayType, ArrayType]:
     count = min(rows, columns)
     return (
         ArrayType((*batch, rows, count), a.dtype),
-        ArrayType((*batch, count), _real(a.dtype)),
+        ArrayType((*batch, count), real_dtype(a.dtype)),
         ArrayType((*batch, count, columns), a.dtype),
     )
 
@@ -230,14 +190,14 @@ def _svd_type(a: ArrayType) -> tuple[ArrayType, ArrayType, ArrayType]:
 svd = primitive(
     name="svd",
     type_rule=_svd_type,
-    value=_lapack(
+    value=lapack(
         lambda a: tuple(np.linalg.svd(a, full_matrices=False)),
         "svd",
         "the singular values did not converge",
         "check the matrix for NaN and infinity",
     ),
     derivative=Custom(_svd_forward),
-    batch=_same,
+    batch=stacked,
     symbolic=None,
     lower=None,
     cases=(
@@ -251,7 +211,7 @@ svd = primitive(
 _SVD_RESULT = type(np.linalg.svd(np.eye(1)))
 
 
-@implements(np.linalg.svd, lists=True)
+@implements(np.linalg.svd)
 def _svd(
     a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False
 ) -> Any:
@@ -260,7 +220,7 @@ def _svd(
             "np.linalg.svd: hermitian=True can't be traced",
             fix="leave it out: the result is the same",
         )
-    a = _matrix(a, "svd", square=False)
+    a = matrix(a, "svd")
     u, s, vh = apply(svd, a)
     if not compute_uv:
         return s
@@ -274,12 +234,12 @@ def _svd(
     return _SVD_RESULT(u, s, vh)
 
 
-@implements(np.linalg.svdvals, lists=True)
+@implements(np.linalg.svdvals)
 def _svdvals(x: Any, /) -> Any:
-    return apply(svd, _matrix(x, "svdvals", square=False))[1]
+    return apply(svd, matrix(x, "svdvals"))[1]
 
 
-@implements(np.linalg.matrix_rank, lists=True)
+@implements(np.linalg.matrix_rank)
 def _matrix_rank(A: Any, tol: Any = None, *, rtol: Any = None) -> Any:
     """How many singular values count; a number of steps, so flat."""
     a = TABLE["operand"](A)
@@ -300,10 +260,10 @@ def _qr_forward(tangents: tuple[Any], y: Any, a: Any) -> tuple[Any, Any]:
     q, r = y
     t = tangents[0]
     # t·R⁻¹ without an inverse.
-    scaled = _dagger(TABLE[_SOLVE](_dagger(r), _dagger(t)))
-    inner = np.matmul(_dagger(q), scaled)
+    scaled = dagger(TABLE[_SOLVE](dagger(r), dagger(t)))
+    inner = np.matmul(dagger(q), scaled)
     below = np.where(_lower(np.shape(r)[-1], below=True), inner, 0)
-    skew = below - _dagger(below)
+    skew = below - dagger(below)
     if a.dtype.kind == "c":
         # LAPACK keeps the diagonal of R real, so a phase goes to Q.
         alone = np.eye(np.shape(r)[-1], dtype=bool)
@@ -322,7 +282,7 @@ qr = primitive(
     type_rule=_qr_type,
     value=lambda a: tuple(np.linalg.qr(a)),
     derivative=Custom(_qr_forward),
-    batch=_same,
+    batch=stacked,
     symbolic=None,
     lower=None,
     cases=(
@@ -343,9 +303,9 @@ qr = primitive(
 _QR_RESULT = type(np.linalg.qr(np.eye(1)))
 
 
-@implements(np.linalg.qr, lists=True)
+@implements(np.linalg.qr)
 def _qr(a: Any, mode: str = "reduced") -> Any:
-    a = _matrix(a, "qr", square=False)
+    a = matrix(a, "qr")
     rows, columns = np.shape(a)[-2:]
     if columns > rows or mode not in ("reduced", "r", "complete"):
         raise UnsupportedError(

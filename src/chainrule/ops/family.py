@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.base.errors import DtypeError, ShapeError
+from chainrule.base.errors import DtypeError, ShapeError, UnsupportedError
 from chainrule.ir.primitive import Case, Draw, Irregular, Primitive, Rule
 from chainrule.ir.types import ArrayType, result_dtype
 from chainrule.tracing.table import SCIPY_SPECIAL, TABLE
-from chainrule.tracing.trace import apply
+from chainrule.tracing.trace import apply, ground
+from chainrule.tracing.tracer import Tracer
 
 PRIMITIVES: dict[str, Primitive] = {}
 
@@ -26,7 +27,7 @@ def primitive(**fields: Any) -> Primitive:
     return op
 
 
-# ---- elementwise -----------------------------------------------------------------------------------
+# ---- elementwise ---------------------------------------------------------------------------------
 
 
 def elementwise(
@@ -147,7 +148,7 @@ def structural(value: Rule) -> Rule:
     return rule
 
 
-# ---- cases -----------------------------------------------------------------------------------------
+# ---- cases ---------------------------------------------------------------------------------------
 
 
 def unary(low: float = -2.0, high: float = 2.0, dtypes: str = "d", **more: Any) -> tuple[Case, ...]:
@@ -177,7 +178,7 @@ def binary(
     return tuple(cases)
 
 
-# ---- axes ------------------------------------------------------------------------------------------
+# ---- axes ----------------------------------------------------------------------------------------
 
 
 def normal_axis(axis: int, ndim: int, what: str = "axis") -> int:
@@ -200,3 +201,49 @@ def normal_axes(axis: Any, ndim: int) -> tuple[int, ...]:
     if len(set(normal)) != len(normal):
         raise ShapeError("an axis is named twice", {"axis": axis})
     return tuple(sorted(normal))
+
+
+def at_axis(axis: int, part: Any) -> tuple[Any, ...]:
+    """The index that takes a part of one axis and all of those before and after it."""
+    return (*(slice(None),) * axis, part)
+
+
+def known(value: Any, what: str) -> Any:
+    """The numbers of an argument that shapes depend on."""
+    value = TABLE["operand"](value)
+    if type(value) is not Tracer:
+        return value
+    numbers = ground(value)
+    if numbers is None:
+        raise UnsupportedError(f"{what} must be known while tracing, for shapes depend on it")
+    return numbers
+
+
+# ---- shapes and dtypes that many rules need ------------------------------------------------------
+
+
+def kept(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
+    """A shape without some of its axes."""
+    return tuple(n for k, n in enumerate(shape) if k not in axes)
+
+
+def ones_at(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
+    """A shape with length 1 at some of its axes, as keepdims= leaves it."""
+    return tuple(1 if k in axes else n for k, n in enumerate(shape))
+
+
+def sum_to(g: Any, shape: tuple[int, ...]) -> Any:
+    """Add up what broadcasting repeated."""
+    have = np.shape(g)
+    if have == shape:
+        return g
+    extra = len(have) - len(shape)
+    axes = tuple(range(extra)) + tuple(
+        extra + k for k, n in enumerate(shape) if n == 1 and have[extra + k] != 1
+    )
+    return np.reshape(np.sum(g, axis=axes), shape)
+
+
+def real_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype of the real part."""
+    return np.zeros((), dtype).real.dtype

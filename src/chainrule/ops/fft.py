@@ -33,7 +33,8 @@ def _real(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def _fourier_value(x: Any, axes: Axes, inverse: bool, norm: str) -> Any:
-    return (np.fft.ifftn if inverse else np.fft.fftn)(x, axes=axes, norm=norm)
+    transform: Any = np.fft.ifftn if inverse else np.fft.fftn
+    return transform(x, axes=axes, norm=norm)
 
 
 def _fourier_transpose(g: Any, x: ArrayType, axes: Axes, inverse: bool, norm: str) -> Any:

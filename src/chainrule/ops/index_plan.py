@@ -139,7 +139,7 @@ def _positions(mask: Any, x: Any, axis: int) -> tuple[Any, ...]:
     return np.nonzero(known)
 
 
-# ---- types ------------------------------------------------------------------------------------------
+# ---- types ---------------------------------------------------------------------------------------
 
 
 def out_of_bounds(x: Any, index: tuple[Any, ...], error: IndexError) -> OutOfBoundsError:
@@ -158,7 +158,7 @@ def indexed_type(x: ArrayType, *arrays: ArrayType, index: tuple[Any, ...]) -> Ar
         raise out_of_bounds(probe, index, error) from None
 
 
-# ---- batches ----------------------------------------------------------------------------------------
+# ---- batches -------------------------------------------------------------------------------------
 
 
 class Layout(NamedTuple):

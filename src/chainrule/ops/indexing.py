@@ -20,7 +20,7 @@ from chainrule.ops.index_plan import (
     split_index,
 )
 from chainrule.tracing.table import TABLE, implements
-from chainrule.tracing.trace import apply, refresh
+from chainrule.tracing.trace import apply, link, refresh
 from chainrule.tracing.tracer import Tracer
 from chainrule.tracing.write import logged, write
 
@@ -28,7 +28,7 @@ from chainrule.tracing.write import logged, write
 _zeros, _arange = np.zeros, np.arange
 
 
-# ---- reading ---------------------------------------------------------------------------------------
+# ---- reading -------------------------------------------------------------------------------------
 
 
 def _getitem_value(x: Any, *arrays: Any, index: tuple[Any, ...]) -> Any:
@@ -118,7 +118,7 @@ getitem = primitive(
 )
 
 
-# ---- its transpose ---------------------------------------------------------------------------------
+# ---- its transpose -------------------------------------------------------------------------------
 
 
 def _put_add_value(g: Any, *arrays: Any, index: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
@@ -164,7 +164,65 @@ put_add = primitive(
 )
 
 
-# ---- writing ---------------------------------------------------------------------------------------
+# ---- views by address ------------------------------------------------------------------------------
+
+
+def _strided_value(x: Any, start: int, shape: tuple[int, ...], steps: tuple[int, ...]) -> Any:
+    memory = np.reshape(x, (-1,))[start:]
+    return np.lib.stride_tricks.as_strided(memory, shape, [s * memory.itemsize for s in steps])
+
+
+def _strided_places(
+    size: int, start: int, shape: tuple[int, ...], steps: tuple[int, ...]
+) -> np.ndarray:
+    """Which entries of the memory the view shows."""
+    return np.array(_strided_value(_arange(size), start, shape, steps)).view(np.ndarray)
+
+
+def _strided_gather(
+    x: ArrayType, pieces: list[tuple[Any, tuple[Any, ...], dict[str, Any]]]
+) -> Any:
+    flat = x._replace(shape=(x.size,))
+    picks = [(g, (_strided_places(x.size, **p),), {"index": (Spot(0),)}) for g, _, p in pieces]
+    return np.reshape(_gather(flat, picks), x.shape)
+
+
+def _strided_batch(
+    op: Primitive, size: int, args: tuple[Any, ...], batched: Any, start: int, shape: Any, steps: Any
+) -> Any:
+    length = int(np.prod(np.shape(args[0])[1:]))
+    return apply(op, args[0], start=start, shape=(size, *shape), steps=(length, *steps))
+
+
+# How buffers find their views again: entries of x's memory from `start` on, at regular steps.
+strided = primitive(
+    name="strided",
+    type_rule=lambda x, start, shape, steps: ArrayType(shape, x.dtype),
+    value=_strided_value,
+    derivative=Linear(
+        lambda g, x, **view: _strided_gather(x, [(g, (), view)]),
+        selects=True,
+        gather=_strided_gather,
+    ),
+    batch=_strided_batch,
+    symbolic=structural(_strided_value),
+    lower=None,
+    cases=(
+        Case((Draw((6,)),), {"start": 1, "shape": (3,), "steps": (2,)}),
+        Case((Draw((2, 3)),), {"start": 5, "shape": (3, 2), "steps": (-1, -3)}),
+        Case((Draw((4,)),), {"start": 0, "shape": (3, 2), "steps": (1, 1)}),
+        Case((Draw((4,)),), {"start": 2, "shape": (), "steps": ()}),
+    ),
+    view=lambda out, start, shape, steps: True,
+)
+
+
+@implements("strided")
+def _strided(x: Any, start: int, shape: tuple[int, ...], steps: tuple[int, ...]) -> Any:
+    return apply(strided, x, start=start, shape=shape, steps=steps)
+
+
+# ---- writing -------------------------------------------------------------------------------------
 
 
 def _put_value(x: Any, v: Any, *arrays: Any, index: tuple[Any, ...]) -> Any:
@@ -259,7 +317,7 @@ put = primitive(
 )
 
 
-# ---- entries ---------------------------------------------------------------------------------------
+# ---- entries -------------------------------------------------------------------------------------
 
 _BASIC = {int, slice, type(None), type(Ellipsis)}
 
@@ -282,7 +340,8 @@ def _getitem(x: Any, index: Any) -> Any:
     if all(map(_is_basic, key)):
         return apply(getitem, x, index=key)
     if len(key) == 1 and (truth := _truth(key[0])) is not None:
-        return TABLE["copy"](apply(getitem, x, index=(None,) if truth else (None, slice(0))))
+        grown = apply(getitem, x, index=(None,))
+        return TABLE["copy"](grown if truth else apply(getitem, grown, index=(slice(0),)))
     static, arrays = split_index(x, key)
     return apply(getitem, x, *arrays, index=static)
 
@@ -299,14 +358,21 @@ def _truth(entry: Any) -> bool | None:
 @implements("put")
 def _put(x: Any, index: tuple[Any, ...], value: Any) -> Any:
     """x with x[index] = value, as a new array."""
-    if len(index) == 1 and getattr(index[0], "dtype", None) == bool:
+    if len(index) == 1 and isinstance(index[0], (np.ndarray, Tracer)):
         mask = index[0]
-        if np.shape(value) == () and np.shape(mask) == np.shape(x):
+        if mask.dtype.kind == "b" and np.shape(value) == () and np.shape(mask) == np.shape(x):
             return np.where(mask, value, x)
     if len(index) == 1 and (truth := _truth(index[0])) is not None:
         return apply(put, x, value, index=(None,)) if truth else x
     static, arrays = split_index(x, index)
     return apply(put, x, value, *arrays, index=static)
+
+
+@implements("put_add")
+def _put_add(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
+    """Zeros of a shape with g added at an index, once for every time it names a place."""
+    static, arrays = split_index(ArrayType(shape, g.dtype), index)
+    return apply(put_add, g, *arrays, index=static, shape=shape)
 
 
 @implements("setitem")
@@ -317,8 +383,13 @@ def _setitem(x: Any, index: Any, value: Any) -> None:
 
 
 @implements("assemble")
-def _assemble(base: Any, positions: np.ndarray, values: list[Any]) -> Any:
-    """Many single elements written at once."""
-    flat = np.reshape(base, (-1,))
-    entries = TABLE["stack"](values)
-    return np.reshape(apply(put, flat, entries, positions, index=(Spot(0),)), np.shape(base))
+def _assemble(base: Any, places: tuple[np.ndarray, ...], values: list[Any]) -> Any:
+    """Many rows written at once, each at its leading indices."""
+    index = tuple(Spot(k) for k in range(len(places)))
+    return apply(put, base, TABLE["stack"](values), *places, index=index)
+
+
+@implements("link")
+def _link(part: Tracer, x: Tracer, index: tuple[int, ...]) -> None:
+    """Remember that `part` is x[index]."""
+    link(part, x, getitem, {"index": index})

@@ -38,7 +38,7 @@ def strong(part: Any) -> Any:
     return part if isinstance(part, (np.ndarray, np.generic)) else np.asarray(part)[()]
 
 
-# ---- stack -----------------------------------------------------------------------------------------
+# ---- stack ---------------------------------------------------------------------------------------
 
 
 def _stack_type(*xs: ArrayType, axis: int) -> ArrayType:
@@ -93,7 +93,7 @@ def _typed(result: Any, dtype: Any) -> Any:
     return result if dtype is None else TABLE["astype"](result, dtype)
 
 
-# ---- concatenate -----------------------------------------------------------------------------------
+# ---- concatenate ---------------------------------------------------------------------------------
 
 
 def _concatenate_type(*xs: ArrayType, axis: int) -> ArrayType:
@@ -158,7 +158,7 @@ def _concatenate(arrays: Any, /, axis: Any = 0, *, dtype: Any = None) -> Any:
     return _typed(apply(concatenate, *parts, axis=along), dtype)
 
 
-# ---- what NumPy builds from the two ----------------------------------------------------------------
+# ---- what NumPy builds from the two --------------------------------------------------------------
 
 
 @implements(np.vstack, parts=True)
@@ -221,7 +221,7 @@ def _joined(blocks: Any, axis: int, rank: int) -> Any:
     return _concatenate([_joined(block, axis + 1, rank) for block in blocks], axis)
 
 
-# ---- parting ---------------------------------------------------------------------------------------
+# ---- parting -------------------------------------------------------------------------------------
 
 
 def _pieces(x: Any, ends: Sequence[Any], axis: int) -> list[Any]:
@@ -288,7 +288,7 @@ if hasattr(np, "unstack"):  # since NumPy 2.1
     implements(np.unstack, lists=True)(_unstack)
 
 
-# ---- np.r_ and np.c_ -------------------------------------------------------------------------------
+# ---- np.r_ and np.c_ -----------------------------------------------------------------------------
 
 _range = np.r_
 

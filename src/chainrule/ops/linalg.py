@@ -3,88 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from chainrule.base.errors import DtypeError, LinearAlgebraError, ShapeError
+from chainrule.base.errors import ShapeError
 from chainrule.ir.primitive import Case, Custom, Draw, Primitive
 from chainrule.ir.types import ArrayType, result_dtype, type_of
-from chainrule.ops.family import align, normal_axes, primitive
+from chainrule.ops.family import align, normal_axes, primitive, real_dtype, sum_to
+from chainrule.ops.matrices import inexact, lapack, square, stacked, turned
 from chainrule.tracing.table import TABLE, implements
 from chainrule.tracing.trace import apply
 
 Axes = tuple[int, ...]
-
-
-# ---- what these operations share -----------------------------------------------------------------
-
-
-def _inexact(a: Any, what: str) -> Any:
-    """The array in floating point: LAPACK knows single and double precision, real and complex."""
-    a = TABLE["operand"](a)
-    kind = np.result_type(a)
-    if kind.kind in "iub":
-        return TABLE["astype"](a, np.dtype(float))
-    if kind.kind not in "fc" or kind.char not in "fdFD":
-        raise DtypeError(
-            f"{what}: no such operation for this dtype",
-            {"array": type_of(a)},
-            "convert it with .astype(float)",
-        )
-    return a
-
-
-def _square(a: Any, what: str) -> Any:
-    a = _inexact(a, what)
-    shape = np.shape(a)
-    if len(shape) < 2 or shape[-1] != shape[-2]:
-        raise ShapeError(
-            f"{what}: needs a square matrix",
-            {"array": type_of(a)},
-            "the last two axes must have the same length",
-        )
-    return a
-
-
-def _lapack(function: Callable[..., Any], what: str, problem: str, fix: str) -> Callable[..., Any]:
-    """A function of np.linalg, whose failure becomes an error with the user's line."""
-
-    def value(*xs: Any, **params: Any) -> Any:
-        try:
-            return function(*xs, **params)
-        except np.linalg.LinAlgError:
-            facts = {"matrix": type_of(xs[0])}
-            raise LinearAlgebraError(f"{what}: {problem}", facts, fix) from None
-
-    return value
-
-
-def _turned(x: Any) -> Any:
-    """The matrices of a stack transposed; never conjugated."""
-    return np.swapaxes(x, -1, -2)
-
-
-def _same(op: Primitive, size: int, args: Any, batched: Any, **params: Any) -> Any:
-    """These work on stacks of matrices, so a batch is one more axis in front."""
-    return apply(op, *args, **params)
-
-
-def _sum_to(g: Any, shape: tuple[int, ...]) -> Any:
-    """Add up what broadcasting of the axes in front made of one matrix."""
-    have = np.shape(g)
-    if have == shape:
-        return g
-    extra = len(have) - len(shape)
-    axes = tuple(range(extra)) + tuple(
-        extra + k for k, n in enumerate(shape) if n == 1 and have[extra + k] != 1
-    )
-    return np.reshape(np.sum(g, axis=axes), shape)
-
-
-def _real(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    return np.zeros((), dtype).real.dtype
 
 
 _REGULAR = np.array([[2.0, -1.0, 0.5], [0.3, 1.5, -0.7], [-0.4, 0.8, 1.1]])
@@ -109,9 +40,9 @@ _MATRICES = (
 inv = primitive(
     name="inv",
     type_rule=lambda a: a,
-    value=_lapack(np.linalg.inv, "inv", "the matrix is singular", "use np.linalg.pinv"),
+    value=lapack(np.linalg.inv, "inv", "the matrix is singular", "use np.linalg.pinv"),
     derivative=Custom(lambda tangents, y, a: -np.matmul(np.matmul(y, tangents[0]), y)),
-    batch=_same,
+    batch=stacked,
     symbolic=lambda S, a: np.array(S.Matrix(a).inv(method="ADJ"), object).reshape(a.shape),
     lower=None,
     cases=_MATRICES,
@@ -120,7 +51,7 @@ inv = primitive(
 
 @implements(np.linalg.inv, lists=True)
 def _inv(a: Any) -> Any:
-    return apply(inv, _square(a, "inv"))
+    return apply(inv, square(a, "inv"))
 
 
 # ---- determinant ---------------------------------------------------------------------------------
@@ -141,8 +72,20 @@ def _cofactors(a: Any) -> Any:
     return apply(cofactor, a)
 
 
-def _cofactor_value(a: np.ndarray) -> np.ndarray:
-    """From the singular values, each left out once: nothing is divided, any rank will do."""
+def _cofactor_value(a: Any) -> Any:
+    """det(a)·a⁻ᵀ; of matrices that are nearly singular, from their singular values."""
+    if not np.isfinite(a).all():
+        return np.full_like(a, np.nan)
+    try:
+        with np.errstate(all="ignore"):
+            inverse = np.linalg.inv(a)
+            size = np.linalg.norm(a, axis=(-2, -1)) * np.linalg.norm(inverse, axis=(-2, -1))
+            found = np.linalg.det(a)[..., None, None] * np.swapaxes(inverse, -1, -2)
+        if np.all(size < 1e4) and np.isfinite(found).all():
+            return found
+    except np.linalg.LinAlgError:
+        pass
+    # Each singular value is left out once: nothing is divided, so any rank will do.
     u, s, vh = np.linalg.svd(a)
     one = np.ones((*s.shape[:-1], 1), s.dtype)
     before = np.cumprod(np.concatenate([one, s[..., :-1]], axis=-1), axis=-1)
@@ -155,9 +98,9 @@ def _cofactor_value(a: np.ndarray) -> np.ndarray:
 def _cofactor_forward(tangents: tuple[Any], y: Any, a: Any) -> Any:
     """Of det(a)·a⁻ᵀ; a second derivative of the determinant, which needs the inverse."""
     inverse = apply(inv, a)
-    turned = np.matmul(np.matmul(_turned(inverse), _turned(tangents[0])), y)
-    trace = np.sum(_turned(inverse) * tangents[0], axis=(-2, -1))
-    return np.reshape(trace, (*np.shape(trace), 1, 1)) * y - turned
+    moved = np.matmul(np.matmul(turned(inverse), turned(tangents[0])), y)
+    trace = np.sum(turned(inverse) * tangents[0], axis=(-2, -1))
+    return np.reshape(trace, (*np.shape(trace), 1, 1)) * y - moved
 
 
 cofactor = primitive(
@@ -165,7 +108,7 @@ cofactor = primitive(
     type_rule=lambda a: a,
     value=_cofactor_value,
     derivative=Custom(_cofactor_forward),
-    batch=_same,
+    batch=stacked,
     symbolic=lambda S, a: np.array(S.Matrix(a).cofactor_matrix(), object).reshape(a.shape),
     lower=None,
     cases=(Case((_LARGE,)), Case((np.stack([_LARGE, _LARGE.T]),)), Case((_LARGE + 0.5j,))),
@@ -180,7 +123,7 @@ det = primitive(
         lambda tangents, y, a: np.sum(_cofactors(a) * tangents[0], axis=(-2, -1)),
         lambda g, y, a: (_cofactors(a) * np.reshape(g, (*np.shape(g), 1, 1)),),
     ),
-    batch=_same,
+    batch=stacked,
     symbolic=lambda S, a: np.array(S.Matrix(a).det(method="berkowitz"), object)[()],
     lower=None,
     cases=(
@@ -193,11 +136,11 @@ det = primitive(
 
 @implements(np.linalg.det, lists=True)
 def _det(a: Any) -> Any:
-    return apply(det, _square(a, "det"))
+    return apply(det, square(a, "det"))
 
 
 def _slogdet_forward(tangents: tuple[Any], y: Any, a: Any) -> tuple[Any, Any]:
-    rate = np.sum(_turned(apply(inv, a)) * tangents[0], axis=(-2, -1))
+    rate = np.sum(turned(apply(inv, a)) * tangents[0], axis=(-2, -1))
     if a.dtype.kind != "c":
         return None, rate
     return y[0] * (1j * np.imag(rate)), np.real(rate)
@@ -207,11 +150,11 @@ slogdet = primitive(
     name="slogdet",
     type_rule=lambda a: (
         ArrayType(a.shape[:-2], a.dtype),
-        ArrayType(a.shape[:-2], _real(a.dtype)),
+        ArrayType(a.shape[:-2], real_dtype(a.dtype)),
     ),
     value=lambda a: tuple(np.linalg.slogdet(a)),
     derivative=Custom(_slogdet_forward),
-    batch=_same,
+    batch=stacked,
     symbolic=None,
     lower=None,
     cases=_MATRICES,
@@ -221,9 +164,9 @@ slogdet = primitive(
 _SLOGDET_RESULT = type(np.linalg.slogdet(np.eye(1)))
 
 
-@implements(np.linalg.slogdet, lists=True)
+@implements(np.linalg.slogdet)
 def _slogdet(a: Any) -> Any:
-    return _SLOGDET_RESULT(*apply(slogdet, _square(a, "slogdet")))
+    return _SLOGDET_RESULT(*apply(slogdet, square(a, "slogdet")))
 
 
 # ---- systems of equations ------------------------------------------------------------------------
@@ -248,11 +191,11 @@ def _solve_forward(tangents: tuple[Any, Any], y: Any, a: Any, b: Any) -> Any:
 
 
 def _solve_reverse(g: Any, y: Any, a: Any, b: Any) -> tuple[Any, Any]:
-    gb = apply(solve, _turned(a), g)
+    gb = apply(solve, turned(a), g)
     if y is None:  # only b varies, in a tangent map, where it has the shape of the result
         return None, gb
-    ga = -np.matmul(gb, _turned(y))
-    return _sum_to(ga, np.shape(a)), _sum_to(gb, np.shape(b))
+    ga = -np.matmul(gb, turned(y))
+    return sum_to(ga, np.shape(a)), sum_to(gb, np.shape(b))
 
 
 def _aligned(op: Primitive, size: int, args: Any, batched: Any) -> Any:
@@ -263,7 +206,7 @@ def _aligned(op: Primitive, size: int, args: Any, batched: Any) -> Any:
 solve = primitive(
     name="solve",
     type_rule=_solve_type,
-    value=_lapack(
+    value=lapack(
         np.linalg.solve,
         "solve",
         "the matrix is singular",
@@ -289,7 +232,7 @@ solve = primitive(
 @implements(np.linalg.solve, lists=True)
 def _solve(a: Any, b: Any) -> Any:
     """As in NumPy 2, b is a vector only if it has one axis."""
-    a, b = _square(a, "solve"), _inexact(b, "solve")
+    a, b = square(a, "solve"), inexact(b, "solve")
     vector = np.ndim(b) == 1
     rows = np.shape(b)[0] if vector else np.shape(b)[-2] if np.ndim(b) else None
     if rows != np.shape(a)[-1]:
@@ -319,71 +262,6 @@ def _tensorinv(a: Any, ind: int = 2) -> Any:
     shape = np.shape(a)
     flat = np.reshape(a, (math.prod(shape[:ind]), -1))
     return np.reshape(_inv(flat), (*shape[ind:], *shape[:ind]))
-
-
-# ---- pseudo-inverse and least squares ------------------------------------------------------------
-
-
-def _dagger(x: Any) -> Any:
-    return np.conj(_turned(x)) if x.dtype.kind == "c" else _turned(x)
-
-
-def _pinv_forward(tangents: tuple[Any], y: Any, a: Any, rcond: Any) -> Any:
-    """At constant rank (Golub and Pereyra 1973, eq. 4.12)."""
-    t, th, yh = tangents[0], _dagger(tangents[0]), _dagger(y)
-    rest_left = np.eye(np.shape(a)[-2], dtype=a.dtype) - np.matmul(a, y)
-    rest_right = np.eye(np.shape(a)[-1], dtype=a.dtype) - np.matmul(y, a)
-    return (
-        -np.matmul(np.matmul(y, t), y)
-        + np.matmul(np.matmul(np.matmul(y, yh), th), rest_left)
-        + np.matmul(np.matmul(np.matmul(rest_right, th), yh), y)
-    )
-
-
-pinv = primitive(
-    name="pinv",
-    type_rule=lambda a, rcond: ArrayType((*a.shape[:-2], *a.shape[:-3:-1]), a.dtype),
-    value=lambda a, rcond: np.linalg.pinv(a) if rcond is None else np.linalg.pinv(a, rcond),
-    derivative=Custom(_pinv_forward),
-    batch=_same,
-    symbolic=None,
-    lower=None,
-    cases=(
-        Case((_REGULAR[:, :2],), {"rcond": None}),
-        Case((_REGULAR[:2],), {"rcond": None}),
-        Case((_STACK,), {"rcond": None}),
-        Case((_REGULAR.astype("f4"),), {"rcond": 1e-6}),
-        Case((_COMPLEX[:, :2],), {"rcond": None}),
-    ),
-)
-
-
-@implements(np.linalg.pinv, lists=True)
-def _pinv(a: Any, rcond: Any = None, *, rtol: Any = np._NoValue) -> Any:
-    a = _inexact(a, "pinv")
-    if np.ndim(a) < 2:
-        raise ShapeError("pinv: needs a matrix", {"array": type_of(a)})
-    cut = rcond if rtol is np._NoValue else rtol
-    if rtol is None:
-        cut = max(np.shape(a)[-2:]) * float(np.finfo(a.dtype).eps)
-    return apply(pinv, a, rcond=None if cut is None else float(cut))
-
-
-@implements(np.linalg.lstsq)
-def _lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
-    """Through the pseudo-inverse, so that the derivative holds at constant rank."""
-    a, b = _inexact(a, "lstsq"), _inexact(b, "lstsq")
-    rows, columns = np.shape(a)
-    cut = float(np.finfo(a.dtype).eps) * max(rows, columns) if rcond is None else float(rcond)
-    s = np.linalg.svdvals(a)
-    rank = int(np.sum(s > cut * s[0])) if min(rows, columns) else 0
-    x = np.matmul(apply(pinv, a, rcond=cut), b)
-    if rank < columns or rows <= columns:
-        return x, np.zeros((0,), _real(np.result_type(x))), rank, s
-    away = b - np.matmul(a, x)
-    squares = np.real(away * np.conj(away)) if away.dtype.kind == "c" else away * away
-    residuals = np.sum(squares, axis=0)
-    return x, np.reshape(residuals, (-1,)), rank, s
 
 
 # ---- powers --------------------------------------------------------------------------------------

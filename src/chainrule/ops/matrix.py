@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.base.errors import ShapeError
 from chainrule.ir.primitive import Case, Draw, Multilinear, Primitive
 from chainrule.ir.types import ArrayType, result_dtype, type_of
-from chainrule.ops.family import align, normal_axis, primitive
+from chainrule.ops.family import align, normal_axis, primitive, sum_to
 from chainrule.tracing.table import TABLE, Handler, implements
 from chainrule.tracing.trace import apply
 
@@ -56,18 +56,6 @@ def _flipped(x: Any) -> Any:
     return np.swapaxes(x, -1, -2) if np.ndim(x) > 2 else x.T
 
 
-def _sum_to(g: Any, shape: tuple[int, ...]) -> Any:
-    """Add up what broadcasting of the axes in front made of one matrix."""
-    have = np.shape(g)
-    if have == shape:
-        return g
-    extra = len(have) - len(shape)
-    axes = tuple(range(extra)) + tuple(
-        extra + k for k, n in enumerate(shape) if n == 1 and have[extra + k] != 1
-    )
-    return np.reshape(np.sum(g, axis=axes), shape)
-
-
 def _matmul_left(g: Any, a: ArrayType, b: Any) -> Any:
     rank = np.ndim(b)
     if a.ndim <= 2 and rank <= 2:
@@ -77,7 +65,7 @@ def _matmul_left(g: Any, a: ArrayType, b: Any) -> Any:
     g = g[..., None] if rank == 1 else g
     g = g[..., None, :] if a.ndim == 1 else g
     part = np.matmul(g, b[None, :] if rank == 1 else _flipped(b))
-    return _sum_to(part, (1, *a.shape) if a.ndim == 1 else a.shape).reshape(a.shape)
+    return sum_to(part, (1, *a.shape) if a.ndim == 1 else a.shape).reshape(a.shape)
 
 
 def _matmul_right(g: Any, a: Any, b: ArrayType) -> Any:
@@ -89,7 +77,7 @@ def _matmul_right(g: Any, a: Any, b: ArrayType) -> Any:
     g = g[..., None] if b.ndim == 1 else g
     g = g[..., None, :] if rank == 1 else g
     part = np.matmul(a[:, None] if rank == 1 else _flipped(a), g)
-    return _sum_to(part, (*b.shape, 1) if b.ndim == 1 else b.shape).reshape(b.shape)
+    return sum_to(part, (*b.shape, 1) if b.ndim == 1 else b.shape).reshape(b.shape)
 
 
 def _matmul_batch(op: Primitive, size: int, args: Any, batched: Any) -> Any:
@@ -165,13 +153,13 @@ def _inner(a: Any, b: Any, /) -> Any:
     return _tensordot(a, b, (-1, -1))
 
 
-@implements(np.vdot, lists=True)
+@implements(np.vdot)
 def _vdot(a: Any, b: Any, /) -> Any:
     a, b = np.reshape(TABLE["operand"](a), (-1,)), np.reshape(TABLE["operand"](b), (-1,))
     return apply(matmul, np.conj(a) if a.dtype.kind == "c" else a, b)
 
 
-@implements(np.linalg.vecdot, lists=True)
+@implements(np.linalg.vecdot)
 def _vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     a, b = TABLE["operand"](x1), TABLE["operand"](x2)
     a, b = np.moveaxis(a, axis, -1), np.moveaxis(b, axis, -1)
@@ -195,7 +183,8 @@ if hasattr(np, "matvec"):
         return np.matmul(a[..., None, :], TABLE["operand"](x2))[..., 0, :]
 
 
-@implements(np.outer, np.linalg.outer, lists=True)
+@implements(np.linalg.outer)
+@implements(np.outer, lists=True)
 def _outer(a: Any, b: Any, /) -> Any:
     a, b = np.reshape(TABLE["operand"](a), (-1,)), np.reshape(TABLE["operand"](b), (-1,))
     return np.multiply(a[:, None], b[None, :])
@@ -216,7 +205,7 @@ for _ufunc in (
     TABLE[_ufunc, "outer"] = _outer_method(_ufunc)
 
 
-@implements(np.kron, lists=True)
+@implements(np.kron)
 def _kron(a: Any, b: Any) -> Any:
     a, b = TABLE["operand"](a), TABLE["operand"](b)
     rank = max(np.ndim(a), np.ndim(b))
@@ -229,7 +218,8 @@ def _kron(a: Any, b: Any) -> Any:
     return np.reshape(a * b, tuple(m * n for m, n in zip(left, right, strict=True)))
 
 
-@implements(np.cross, np.linalg.cross, lists=True)
+@implements(np.linalg.cross)
+@implements(np.cross, lists=True)
 def _cross(
     a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: Any = None
 ) -> Any:
@@ -249,7 +239,7 @@ def _cross(
     return np.stack(parts, axis=normal_axis(axisc, np.ndim(parts[0]) + 1))
 
 
-@implements(np.trace, lists=True)
+@implements(np.trace)
 def _trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None) -> Any:
     a = TABLE["operand"](a)
     first, second = normal_axis(axis1, np.ndim(a)), normal_axis(axis2, np.ndim(a))
@@ -268,7 +258,7 @@ def _linalg_trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
     return _trace(x, offset, -2, -1, dtype)
 
 
-@implements(np.tensordot, np.linalg.tensordot, lists=True)
+@implements(np.tensordot, np.linalg.tensordot)
 def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     a, b = TABLE["operand"](a), TABLE["operand"](b)
     left, right = _contracted(axes, np.ndim(a), np.ndim(b))

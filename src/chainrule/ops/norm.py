@@ -10,23 +10,11 @@ import numpy as np
 from chainrule.base.errors import ShapeError
 from chainrule.ir.primitive import Case, Custom, Draw, Irregular
 from chainrule.ir.types import ArrayType, type_of
-from chainrule.ops.family import normal_axes, primitive
+from chainrule.ops.family import kept, normal_axes, ones_at, primitive, real_dtype
 from chainrule.tracing.table import TABLE, implements
 from chainrule.tracing.trace import apply
 
 Axes = tuple[int, ...]
-
-
-def _kept(shape: tuple[int, ...], axis: Axes) -> tuple[int, ...]:
-    return tuple(n for k, n in enumerate(shape) if k not in axis)
-
-
-def _ones_at(shape: tuple[int, ...], axis: Axes) -> tuple[int, ...]:
-    return tuple(1 if k in axis else n for k, n in enumerate(shape))
-
-
-def _real(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    return np.zeros((), dtype).real.dtype
 
 
 # ---- the Euclidean norm --------------------------------------------------------------------------
@@ -52,7 +40,7 @@ def _length_forward(tangents: tuple[Any], y: Any, x: Any, axis: Axes) -> Any:
 def _length_reverse(g: Any, y: Any, x: Any, axis: Axes) -> tuple[Any]:
     zero = np.equal(y, 0)
     scale = np.where(zero, 0, g / np.where(zero, 1, y))
-    return (_conjugate(x) * np.reshape(scale, _ones_at(np.shape(x), axis)),)
+    return (_conjugate(x) * np.reshape(scale, ones_at(np.shape(x), axis)),)
 
 
 def _length_symbolic(sympy: Any, x: Any, axis: Axes) -> Any:
@@ -62,7 +50,7 @@ def _length_symbolic(sympy: Any, x: Any, axis: Axes) -> Any:
 
 length = primitive(
     name="length",
-    type_rule=lambda x, axis: ArrayType(_kept(x.shape, axis), _real(x.dtype)),
+    type_rule=lambda x, axis: ArrayType(kept(x.shape, axis), real_dtype(x.dtype)),
     value=_length_value,
     derivative=Custom(_length_forward, _length_reverse),
     batch=lambda op, size, args, batched, axis: apply(op, args[0], axis=tuple(k + 1 for k in axis)),
@@ -118,7 +106,7 @@ def _as_inexact(x: Any) -> Any:
 
 
 def _restored(result: Any, x: Any, axes: Axes, keepdims: bool) -> Any:
-    return np.reshape(result, _ones_at(np.shape(x), axes)) if keepdims else result
+    return np.reshape(result, ones_at(np.shape(x), axes)) if keepdims else result
 
 
 def _vector(x: Any, order: Any, axes: Axes) -> Any:
@@ -129,7 +117,7 @@ def _vector(x: Any, order: Any, axes: Axes) -> Any:
     if order == -math.inf:
         return np.min(np.abs(x), axis=axes)
     if order == 0:
-        return TABLE["astype"](np.sum(np.not_equal(x, 0), axis=axes), _real(x.dtype))
+        return TABLE["astype"](np.sum(np.not_equal(x, 0), axis=axes), real_dtype(x.dtype))
     if order == 1:
         return np.sum(np.abs(x), axis=axes)
     if isinstance(order, str):
@@ -160,19 +148,19 @@ def _matrix(x: Any, order: Any, axes: Axes) -> Any:
     raise ShapeError("norm: no such norm of matrices", {"ord": repr(order)})
 
 
-@implements(np.linalg.vector_norm, lists=True)
+@implements(np.linalg.vector_norm)
 def _vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
     x = _as_inexact(x)
     axes = normal_axes(axis, np.ndim(x))
     return _restored(_vector(x, ord, axes), x, axes, keepdims)
 
 
-@implements(np.linalg.matrix_norm, lists=True)
+@implements(np.linalg.matrix_norm)
 def _matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
     return _norm(x, ord, (-2, -1), keepdims)
 
 
-@implements(np.linalg.cond, lists=True)
+@implements(np.linalg.cond)
 def _cond(x: Any, p: Any = None) -> Any:
     x = _as_inexact(x)
     if p in (None, 2, -2):

@@ -10,20 +10,12 @@ import numpy as np
 from chainrule.base.errors import ShapeError
 from chainrule.ir.primitive import Case, Custom, Draw, Flat, Irregular, Primitive
 from chainrule.ir.types import ArrayType
-from chainrule.ops.family import normal_axes, normal_axis, primitive
+from chainrule.ops.family import kept, normal_axes, normal_axis, ones_at, primitive
 from chainrule.tracing.table import TABLE, Handler, implements
 from chainrule.tracing.trace import apply
 
 _NONE = np._NoValue
 Axes = tuple[int, ...]
-
-
-def _ones_at(shape: tuple[int, ...], axis: Axes) -> tuple[int, ...]:
-    return tuple(1 if k in axis else n for k, n in enumerate(shape))
-
-
-def _kept(shape: tuple[int, ...], axis: Axes) -> tuple[int, ...]:
-    return tuple(n for k, n in enumerate(shape) if k not in axis)
 
 
 # ---- largest and smallest ------------------------------------------------------------------------
@@ -37,7 +29,7 @@ def _extreme(name: str, ufunc: np.ufunc, worse: np.ufunc) -> Primitive:
     """
 
     def left_out(y: Any, x: Any, axis: Axes) -> Any:
-        return worse(x, np.reshape(y, _ones_at(np.shape(x), axis)))
+        return worse(x, np.reshape(y, ones_at(np.shape(x), axis)))
 
     def shares(y: Any, x: Any, axis: Axes) -> Any:
         return np.sum(np.where(left_out(y, x, axis), 0, 1), axis=axis)
@@ -47,10 +39,16 @@ def _extreme(name: str, ufunc: np.ufunc, worse: np.ufunc) -> Primitive:
         count = TABLE["astype"](shares(y, x, axis), y.dtype)
         return np.sum(taken, axis=axis) / count
 
+    def reverse(g: Any, y: Any, x: Any, axis: Axes) -> tuple[Any]:
+        out = left_out(y, x, axis)
+        count = np.sum(np.where(out, 0, 1), axis=axis)
+        share = np.true_divide(g, TABLE["astype"](count, x.dtype))
+        return (np.where(out, 0, np.reshape(share, ones_at(np.shape(x), axis))),)
+
     def symbolic(sympy: Any, x: Any, axis: Axes) -> Any:
         x = np.array(x, object)
-        kept = tuple(k for k in range(x.ndim) if k not in axis)
-        rows = np.transpose(x, kept + axis).reshape(*_kept(x.shape, axis), -1)
+        others = tuple(k for k in range(x.ndim) if k not in axis)
+        rows = np.transpose(x, others + axis).reshape(*kept(x.shape, axis), -1)
         result = np.empty(rows.shape[:-1], object)
         for place in np.ndindex(result.shape):
             result[place] = _symbolic_extreme(sympy, rows[place], name == "max")
@@ -58,9 +56,9 @@ def _extreme(name: str, ufunc: np.ufunc, worse: np.ufunc) -> Primitive:
 
     return primitive(
         name=name,
-        type_rule=lambda x, axis: ArrayType(_kept(x.shape, axis), x.dtype),
+        type_rule=lambda x, axis: ArrayType(kept(x.shape, axis), x.dtype),
         value=lambda x, axis: ufunc.reduce(x, axis=axis),
-        derivative=Custom(forward),
+        derivative=Custom(forward, reverse, selects=True),
         batch=lambda op, size, args, batched, axis: apply(
             op, args[0], axis=tuple(a + 1 for a in axis)
         ),
@@ -119,23 +117,25 @@ def _reduce_extreme(
             "give initial=",
         )
     if any(np.shape(a)[k] == 0 for k in axes):
-        return np.full(_kept(np.shape(a), axes), initial, np.result_type(a))
+        return np.full(kept(np.shape(a), axes), initial, np.result_type(a))
     result = apply(op, a, axis=axes)
     if initial is not _NONE:
         result = pairwise(result, initial)
     if keepdims is False or keepdims is _NONE or not keepdims:
         return result
-    return np.reshape(result, _ones_at(np.shape(a), axes))
+    return np.reshape(result, ones_at(np.shape(a), axes))
 
 
-@implements(np.max, np.amax, lists=True)
+@implements(np.amax)
+@implements(np.max, lists=True)
 def _max(
     a: Any, axis: Any = None, *, keepdims: Any = False, initial: Any = _NONE, where: Any = True
 ) -> Any:
     return _reduce_extreme(max_, a, axis, keepdims, initial, where)
 
 
-@implements(np.min, np.amin, lists=True)
+@implements(np.amin)
+@implements(np.min, lists=True)
 def _min(
     a: Any, axis: Any = None, *, keepdims: Any = False, initial: Any = _NONE, where: Any = True
 ) -> Any:
@@ -162,13 +162,13 @@ def _ptp(a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
     return _max(a, axis, keepdims=keepdims) - _min(a, axis, keepdims=keepdims)
 
 
-@implements(np.nanmax, lists=True)
+@implements(np.nanmax)
 def _nanmax(a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
     """NaN only where nothing else is there."""
     return _without_nan(max_, a, axis, keepdims, -math.inf)
 
 
-@implements(np.nanmin, lists=True)
+@implements(np.nanmin)
 def _nanmin(a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
     return _without_nan(min_, a, axis, keepdims, math.inf)
 
@@ -186,7 +186,7 @@ def _without_nan(op: Primitive, a: Any, axis: Any, keepdims: Any, worst: float) 
 def _position(function: Any) -> Primitive:
     return primitive(
         name=function.__name__,
-        type_rule=lambda x, axis: ArrayType(_kept(x.shape, (axis,)), np.dtype(np.intp)),
+        type_rule=lambda x, axis: ArrayType(kept(x.shape, (axis,)), np.dtype(np.intp)),
         value=lambda x, axis: function(x, axis=axis),
         derivative=Flat(),
         batch=lambda op, size, args, batched, axis: apply(op, args[0], axis=axis + 1),
@@ -214,7 +214,7 @@ def _find(op: Primitive, a: Any, axis: Any, keepdims: Any) -> Any:
     found = apply(op, flat, axis=along)
     if keepdims is _NONE or not keepdims:
         return found
-    return np.reshape(found, _ones_at(shape, normal_axes(axis, len(shape))))
+    return np.reshape(found, ones_at(shape, normal_axes(axis, len(shape))))
 
 
 @implements(np.argmax, lists=True)
@@ -227,13 +227,13 @@ def _argmin(a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
     return _find(argmin, a, axis, keepdims)
 
 
-@implements(np.nanargmax, lists=True)
+@implements(np.nanargmax)
 def _nanargmax(a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
     a = TABLE["operand"](a)
     return _find(argmax, np.where(np.isnan(a), -math.inf, a), axis, keepdims)
 
 
-@implements(np.nanargmin, lists=True)
+@implements(np.nanargmin)
 def _nanargmin(a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
     a = TABLE["operand"](a)
     return _find(argmin, np.where(np.isnan(a), math.inf, a), axis, keepdims)
@@ -295,7 +295,9 @@ searchsorted = primitive(
 )
 
 
-@implements(np.searchsorted, lists=True)
+@implements(np.searchsorted)
 def _searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
     a, v = TABLE["operand"](a), TABLE["operand"](v)
-    return apply(searchsorted, a if sorter is None else a[sorter], v, side=side)
+    if sorter is not None:
+        a = TABLE["getitem"](a, sorter)
+    return apply(searchsorted, a, v, side=side)

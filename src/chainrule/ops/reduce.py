@@ -1,4 +1,4 @@
-"""Reductions: sums, products, means and spreads, and the questions any and all."""
+"""Reductions: sums and products, and the questions any and all."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule.ir.primitive import Case, Custom, Draw, Flat, Linear, Primitive
 from chainrule.ir.types import ArrayType
-from chainrule.ops.family import normal_axes, primitive, structural
+from chainrule.ops.family import kept, normal_axes, ones_at, primitive, structural
 from chainrule.tracing.table import TABLE, Handler, implements
 from chainrule.tracing.trace import apply
 from chainrule.tracing.tracer import Tracer
@@ -18,19 +18,11 @@ _NONE = np._NoValue
 Axes = tuple[int, ...]
 
 
-def _kept(shape: tuple[int, ...], axis: Axes) -> tuple[int, ...]:
-    return tuple(n for k, n in enumerate(shape) if k not in axis)
-
-
-def _ones_at(shape: tuple[int, ...], axis: Axes) -> tuple[int, ...]:
-    return tuple(1 if k in axis else n for k, n in enumerate(shape))
-
-
 def _spread(g: Any, shape: tuple[int, ...], axis: Axes) -> Any:
     """A reduced array, back over the axes that were reduced."""
     if len(axis) == len(shape):
         return g
-    return np.broadcast_to(np.reshape(g, _ones_at(shape, axis)), shape)
+    return np.broadcast_to(np.reshape(g, ones_at(shape, axis)), shape)
 
 
 def _total_type(x: ArrayType, axis: Axes) -> ArrayType:
@@ -38,7 +30,7 @@ def _total_type(x: ArrayType, axis: Axes) -> ArrayType:
     dtype = np.dtype(int) if x.dtype.kind == "b" else x.dtype
     if x.dtype.kind in "iu" and x.dtype.itemsize < 8:
         dtype = np.dtype(x.dtype.kind + "8")
-    return ArrayType(_kept(x.shape, axis), dtype)
+    return ArrayType(kept(x.shape, axis), dtype)
 
 
 def _reduce_batch(op: Primitive, size: int, args: Any, batched: Any, axis: Axes) -> Any:
@@ -87,8 +79,10 @@ def _sum(
         a = _chosen(a, where, 0)
     if dtype is not None:
         a = TABLE["astype"](a, dtype)
-    axes = normal_axes(axis, np.ndim(a))
-    total = _restored(apply(sum_, a, axis=axes), a, axes, keepdims)
+    axes = normal_axes(axis, len(a.shape))
+    total = apply(sum_, a, axis=axes)
+    if keepdims is not False:
+        total = _restored(total, a, axes, keepdims)
     return total if initial is _NONE or initial is None else total + initial
 
 
@@ -102,7 +96,7 @@ def _restored(result: Any, a: Any, axes: Axes, keepdims: Any) -> Any:
     """Put back reduced axes with length 1, where the caller asked for it."""
     if keepdims is False or keepdims is _NONE or not keepdims:
         return result
-    return np.reshape(result, _ones_at(np.shape(a), axes))
+    return np.reshape(result, ones_at(np.shape(a), axes))
 
 
 # ---- product -------------------------------------------------------------------------------------
@@ -111,11 +105,11 @@ def _restored(result: Any, a: Any, axes: Axes, keepdims: Any) -> Any:
 def _in_rows(x: Any, axis: Axes) -> Any:
     """The reduced axes behind all others, and made into one."""
     shape = np.shape(x)
-    kept = tuple(k for k in range(len(shape)) if k not in axis)
+    others = tuple(k for k in range(len(shape)) if k not in axis)
     count = math.prod(shape[k] for k in axis)
-    if kept + axis != tuple(range(len(shape))):
-        x = np.transpose(x, kept + axis)
-    return np.reshape(x, (*(shape[k] for k in kept), count))
+    if others + axis != tuple(range(len(shape))):
+        x = np.transpose(x, others + axis)
+    return np.reshape(x, (*(shape[k] for k in others), count))
 
 
 def _prod_forward(tangents: tuple[Any], y: Any, x: Any, axis: Axes) -> Any:
@@ -144,8 +138,7 @@ def _prod_reverse(g: Any, y: Any, x: Any, axis: Axes) -> tuple[Any]:
     before = np.cumprod(np.concatenate([one, rows[..., :-1]], axis=-1), axis=-1)
     behind = np.cumprod(np.concatenate([one, rows[..., :0:-1]], axis=-1), axis=-1)[..., ::-1]
     part = before * behind * np.reshape(g, (*np.shape(g), 1))
-    kept = tuple(k for k in range(len(shape)) if k not in axis)
-    order = kept + axis
+    order = tuple(k for k in range(len(shape)) if k not in axis) + axis
     part = np.reshape(part, tuple(shape[k] for k in order))
     return (np.transpose(part, tuple(order.index(k) for k in range(len(shape)))),)
 
@@ -191,7 +184,7 @@ def _prod(
 
 
 def _truth_type(x: ArrayType, axis: Axes) -> ArrayType:
-    return ArrayType(_kept(x.shape, axis), np.dtype(bool))
+    return ArrayType(kept(x.shape, axis), np.dtype(bool))
 
 
 any_ = primitive(
@@ -231,111 +224,15 @@ def _all(a: Any, axis: Any = None, *, keepdims: Any = False, where: Any = True) 
     return _restored(apply(all_, a, axis=axes), a, axes, keepdims)
 
 
-@implements(np.count_nonzero, lists=True)
+@implements(np.count_nonzero)
 def _count_nonzero(a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
     return np.sum(np.not_equal(TABLE["operand"](a), 0), axis=axis, keepdims=keepdims)
-
-
-# ---- means and spreads ---------------------------------------------------------------------------
-
-
-def _count(a: Any, axes: Axes, where: Any, keepdims: Any, dtype: Any) -> Any:
-    """How many entries each mean is of."""
-    shape = np.shape(a)
-    if where is True or where is _NONE:
-        return math.prod(shape[k] for k in axes)
-    taken = np.broadcast_to(where, shape)
-    return TABLE["astype"](_sum(taken, axes, keepdims=keepdims), dtype)
-
-
-def _as_inexact(a: Any, dtype: Any) -> Any:
-    """Means of integers are floating point."""
-    if dtype is None:
-        kind = np.result_type(a)
-        return a if kind.kind in "fc" else TABLE["astype"](a, np.dtype(float))
-    return TABLE["astype"](a, dtype)
-
-
-@implements(np.mean, lists=True)
-def _mean(
-    a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, where: Any = True
-) -> Any:
-    a = _as_inexact(TABLE["operand"](a), dtype)
-    axes = normal_axes(axis, np.ndim(a))
-    total = _sum(a, axes, keepdims=keepdims, where=where)
-    return np.true_divide(total, _count(a, axes, where, keepdims, total.dtype))
-
-
-@implements(np.average, lists=True)
-def _average(
-    a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: Any = False
-) -> Any:
-    a = TABLE["operand"](a)
-    if weights is None:
-        mean = _mean(a, axis, keepdims=keepdims)
-        scale: Any = np.full(np.shape(mean), np.size(a) / max(np.size(mean), 1), mean.dtype)
-    else:
-        w = TABLE["operand"](weights)
-        kind = np.result_type(a, w)
-        kind = kind if kind.kind in "fc" else np.dtype(float)
-        if np.shape(w) != np.shape(a):
-            (along,) = normal_axes(axis, np.ndim(a)) if axis is not None else (np.ndim(a) - 1,)
-            w = np.reshape(w, tuple(-1 if k == along else 1 for k in range(np.ndim(a))))
-            w = np.broadcast_to(w, np.shape(a))
-        scale = _sum(w, axis, kind, keepdims=keepdims)
-        mean = np.true_divide(_sum(np.multiply(a, w), axis, kind, keepdims=keepdims), scale)
-    return (mean, np.broadcast_to(scale, np.shape(mean))) if returned else mean
-
-
-@implements(np.var, lists=True)
-def _var(
-    a: Any,
-    axis: Any = None,
-    dtype: Any = None,
-    *,
-    ddof: Any = 0,
-    keepdims: Any = False,
-    where: Any = True,
-    mean: Any = _NONE,
-    correction: Any = _NONE,
-) -> Any:
-    ddof = ddof if correction is _NONE else correction
-    a = _as_inexact(TABLE["operand"](a), dtype)
-    axes = normal_axes(axis, np.ndim(a))
-    centre = _mean(a, axes, keepdims=True, where=where) if mean is _NONE else mean
-    away = a - centre
-    squares = np.real(away * np.conj(away)) if a.dtype.kind == "c" else np.multiply(away, away)
-    total = _sum(squares, axes, keepdims=keepdims, where=where)
-    count = _count(a, axes, where, keepdims, total.dtype)
-    # A count that is a Python number stays one, so that float32 stays float32.
-    free = max(count - ddof, 0) if isinstance(count, int) else np.maximum(count - ddof, 0)
-    return np.true_divide(total, free)
-
-
-@implements(np.std, lists=True)
-def _std(
-    a: Any,
-    axis: Any = None,
-    dtype: Any = None,
-    *,
-    ddof: Any = 0,
-    keepdims: Any = False,
-    where: Any = True,
-    mean: Any = _NONE,
-    correction: Any = _NONE,
-) -> Any:
-    """Where nothing varies the standard deviation has a kink: 0, the subgradient of least norm."""
-    variance = _var(
-        a, axis, dtype, ddof=ddof, keepdims=keepdims, where=where, mean=mean, correction=correction
-    )
-    still = np.equal(variance, 0)
-    return np.where(still, 0, np.sqrt(np.where(still, 1, variance)))
 
 
 # ---- leaving out NaN -----------------------------------------------------------------------------
 
 
-@implements(np.nansum, lists=True)
+@implements(np.nansum)
 def _nansum(
     a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, where: Any = True
 ) -> Any:
@@ -343,47 +240,12 @@ def _nansum(
     return _sum(np.where(np.isnan(a), 0, a), axis, dtype, keepdims=keepdims, where=where)
 
 
-@implements(np.nanprod, lists=True)
+@implements(np.nanprod)
 def _nanprod(
     a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, where: Any = True
 ) -> Any:
     a = TABLE["operand"](a)
     return _prod(np.where(np.isnan(a), 1, a), axis, dtype, keepdims=keepdims, where=where)
-
-
-def _leaving_out_nan(function: Handler) -> Handler:
-    def reduced(
-        a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, where: Any = True,
-        **more: Any,
-    ) -> Any:  # fmt: skip
-        a = TABLE["operand"](a)
-        there = np.logical_and(np.logical_not(np.isnan(a)), True if where is _NONE else where)
-        return function(np.where(there, a, 0), axis, dtype, keepdims=keepdims, where=there, **more)
-
-    return reduced
-
-
-@implements(np.nanmean, lists=True)
-def _nanmean(
-    a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, where: Any = True
-) -> Any:
-    return _leaving_out_nan(_mean)(a, axis, dtype, keepdims=keepdims, where=where)
-
-
-@implements(np.nanvar, lists=True)
-def _nanvar(
-    a: Any, axis: Any = None, dtype: Any = None, *, ddof: Any = 0, keepdims: Any = False,
-    where: Any = True,
-) -> Any:  # fmt: skip
-    return _leaving_out_nan(_var)(a, axis, dtype, keepdims=keepdims, where=where, ddof=ddof)
-
-
-@implements(np.nanstd, lists=True)
-def _nanstd(
-    a: Any, axis: Any = None, dtype: Any = None, *, ddof: Any = 0, keepdims: Any = False,
-    where: Any = True,
-) -> Any:  # fmt: skip
-    return _leaving_out_nan(_std)(a, axis, dtype, keepdims=keepdims, where=where, ddof=ddof)
 
 
 # ---- the ufuncs' own reduce, which goes along the first axis -------------------------------------

@@ -23,7 +23,7 @@ _STEP = (Irregular("jump", lambda y, x: np.equal(x, y), "a step at every whole n
 _HALF_STEP = (
     Irregular(
         "jump",
-        lambda y, x: np.equal(np.absolute(np.remainder(x, 1.0)), 0.5),
+        lambda y, x: np.equal(np.absolute(np.remainder(np.real(x), 1.0)), 0.5),
         "a step halfway between whole numbers",
     ),
 )
@@ -55,7 +55,9 @@ rint = elementwise(np.rint, Flat(), symbolic=None, cases=unary(dtypes="dfD"), ir
 
 round_ = primitive(
     name="round",
-    type_rule=lambda x, decimals: elementwise_type(np.positive)(x),
+    type_rule=lambda x, decimals: elementwise_type(np.rint if x.dtype.kind == "b" else np.positive)(
+        x
+    ),
     value=lambda x, decimals: np.round(x, decimals),
     derivative=Flat(),
     batch=elementwise_batch,
@@ -70,7 +72,7 @@ round_ = primitive(
         Irregular(
             "jump",
             lambda y, x, decimals: np.equal(
-                np.absolute(np.remainder(x * 10.0**decimals, 1.0)), 0.5
+                np.absolute(np.remainder(np.real(x) * 10.0**decimals, 1.0)), 0.5
             ),
             "a step halfway between round numbers",
         ),

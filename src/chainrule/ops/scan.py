@@ -78,11 +78,27 @@ def _cumprod_forward(tangents: tuple[Any], y: Any, x: Any, axis: int) -> Any:
     return t
 
 
+def _cumprod_reverse(g: Any, y: Any, x: Any, axis: int) -> tuple[Any]:
+    """What stands before an entry, times a sum over all that follows it, gathered by doubling."""
+    count = np.shape(x)[axis]
+    between = x[_along(axis, slice(1, None))]
+    step = 1
+    while step < count:
+        late, early = _along(axis, slice(step, None)), _along(axis, slice(None, -step))
+        last = _along(axis, slice(-step, None))
+        g = np.concatenate([g[early] + between * g[late], g[last]], axis=axis)
+        between = between[early] * between[late]
+        step *= 2
+    one = np.ones_like(x[_along(axis, slice(0, 1))])
+    before = np.concatenate([one, y[_along(axis, slice(None, -1))]], axis=axis)
+    return (before * g,)
+
+
 cumprod = primitive(
     name="cumprod",
     type_rule=_running_type,
     value=lambda x, axis: np.multiply.accumulate(x, axis=axis),
-    derivative=Custom(_cumprod_forward),
+    derivative=Custom(_cumprod_forward, _cumprod_reverse),
     batch=_running_batch,
     symbolic=structural(lambda x, axis: np.multiply.accumulate(x, axis=axis)),
     lower=None,
@@ -124,13 +140,13 @@ def _multiply_accumulate(array: Any, axis: Any = 0, dtype: Any = None) -> Any:
     return _running(cumprod, array, axis, dtype)
 
 
-@implements(np.nancumsum, lists=True)
+@implements(np.nancumsum)
 def _nancumsum(a: Any, axis: Any = None, dtype: Any = None) -> Any:
     a = TABLE["operand"](a)
     return _running(cumsum, np.where(np.isnan(a), 0, a), axis, dtype)
 
 
-@implements(np.nancumprod, lists=True)
+@implements(np.nancumprod)
 def _nancumprod(a: Any, axis: Any = None, dtype: Any = None) -> Any:
     a = TABLE["operand"](a)
     return _running(cumprod, np.where(np.isnan(a), 1, a), axis, dtype)
@@ -182,7 +198,7 @@ def _trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     return np.sum(steps * (late + early) / 2.0, axis=along)
 
 
-@implements(np.gradient, lists=True)
+@implements(np.gradient)
 def _gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
     """Central differences inside, one-sided ones at both ends, as NumPy takes them."""
     f = TABLE["operand"](f)
@@ -308,7 +324,7 @@ def _cut(full: Any, long: int, short: int, mode: Any, what: str) -> Any:
     raise ShapeError(f"{what}: mode must be 'full', 'same' or 'valid'", {"mode": mode})
 
 
-@implements(np.convolve, lists=True)
+@implements(np.convolve)
 def _convolve(a: Any, v: Any, mode: Any = "full") -> Any:
     a, v = _sequence(a, "convolve"), _sequence(v, "convolve")
     if np.shape(v)[0] > np.shape(a)[0]:
@@ -316,7 +332,7 @@ def _convolve(a: Any, v: Any, mode: Any = "full") -> Any:
     return _cut(apply(convolve, a, v), np.shape(a)[0], np.shape(v)[0], mode, "convolve")
 
 
-@implements(np.correlate, lists=True)
+@implements(np.correlate)
 def _correlate(a: Any, v: Any, mode: Any = "valid") -> Any:
     a, v = _sequence(a, "correlate"), _sequence(v, "correlate")
     v = np.conj(v) if v.dtype.kind == "c" else v
@@ -340,8 +356,10 @@ def _interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None) -> An
         inside = np.broadcast_to(fp[0], np.shape(x)) + 0.0 * x
     else:
         cell = np.clip(np.searchsorted(xp, x, side="right") - 1, 0, count - 2)
-        start, end = xp[cell], xp[cell + 1]
-        low, high = fp[cell], fp[cell + 1]
+        # Not xp[cell]: a plain array can't be indexed by a traced one.
+        at = TABLE["getitem"]
+        start, end = at(xp, cell), at(xp, cell + 1)
+        low, high = at(fp, cell), at(fp, cell + 1)
         inside = low + (high - low) / (end - start) * (x - start)
     below = fp[0] if left is None else left
     above = fp[-1] if right is None else right

@@ -10,15 +10,11 @@ import numpy as np
 from chainrule.base.errors import ShapeError, UnsupportedError
 from chainrule.ir.primitive import Case, Custom, Draw, Flat, Irregular, Linear, Primitive
 from chainrule.ir.types import ArrayType
-from chainrule.ops.family import normal_axes, normal_axis, primitive
+from chainrule.ops.family import normal_axes, normal_axis, ones_at, primitive
 from chainrule.tracing.table import TABLE, implements
 from chainrule.tracing.trace import apply
 
 Axes = tuple[int, ...]
-
-
-def _ones_at(shape: tuple[int, ...], axis: Axes) -> tuple[int, ...]:
-    return tuple(1 if k in axis else n for k, n in enumerate(shape))
 
 
 # ---- sorting -------------------------------------------------------------------------------------
@@ -30,7 +26,9 @@ def _take(x: Any, order: Any) -> Any:
     count = shape[-1]
     rows = math.prod(shape[:-1])
     places = np.reshape(order, (rows, count))
-    picked = np.reshape(x, (rows, count))[np.arange(rows)[:, None], places]
+    # Through the table: a plain array can't be indexed by a traced one.
+    index = np.arange(rows)[:, None], places
+    picked = TABLE["getitem"](np.reshape(x, (rows, count)), index)
     return np.reshape(picked, shape)
 
 
@@ -51,7 +49,7 @@ def _runs_batch(op: Primitive, size: int, args: Any, batched: Any) -> Any:
 
 
 # Entries that are equal share a derivative equally; the map is its own transpose.
-share_runs = primitive(
+share_runs: Primitive = primitive(
     name="share_runs",
     type_rule=lambda t, starts: ArrayType(t.shape, t.dtype),
     value=_mean_of_runs,
@@ -79,11 +77,16 @@ def _sort_forward(tangents: tuple[Any], y: Any, x: Any) -> Any:
     return apply(share_runs, _take(tangents[0], order), _starts(y))
 
 
+def _sort_reverse(g: Any, y: Any, x: Any) -> tuple[Any]:
+    order = np.argsort(x, axis=-1, kind="stable")
+    return (_take(apply(share_runs, g, _starts(y)), np.argsort(order, axis=-1)),)
+
+
 sort = primitive(
     name="sort",
     type_rule=lambda x: x,
     value=lambda x: np.sort(x, axis=-1),
-    derivative=Custom(_sort_forward),
+    derivative=Custom(_sort_forward, _sort_reverse),
     batch=lambda op, size, args, batched: apply(op, args[0]),
     symbolic=None,
     lower=None,
@@ -136,14 +139,14 @@ def _sort(
     return back(apply(sort, rows))
 
 
-@implements(np.partition, lists=True)
+@implements(np.partition)
 def _partition(a: Any, kth: Any, axis: Any = -1, kind: Any = None, order: None = None) -> Any:
     """Taken at NumPy's own positions; among equal entries the derivative goes to those."""
     rows, back = _sorted_rows(a, axis)
     return back(_take(rows, apply(argpartition, rows, kth=_places(kth, rows))))
 
 
-@implements(np.argpartition, lists=True)
+@implements(np.argpartition)
 def _argpartition(a: Any, kth: Any, axis: Any = -1, kind: Any = None, order: None = None) -> Any:
     rows, back = _sorted_rows(a, axis)
     return back(apply(argpartition, rows, kth=_places(kth, rows)))
@@ -186,7 +189,7 @@ def _median(a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
     )
     if ordered.dtype.kind == "f":
         middle = np.where(np.isnan(ordered[..., -1]), math.nan, middle)
-    return np.reshape(middle, _ones_at(np.shape(a), axes)) if keepdims else middle
+    return np.reshape(middle, ones_at(np.shape(a), axes)) if keepdims else middle
 
 
 def _ordered(a: Any, axis: Any) -> tuple[Any, Axes]:
@@ -199,14 +202,14 @@ def _ordered(a: Any, axis: Any) -> tuple[Any, Axes]:
     return apply(sort, np.reshape(rows, (*(shape[k] for k in kept), count))), axes
 
 
-@implements(np.quantile, lists=True)
+@implements(np.quantile)
 def _quantile(
     a: Any, q: Any, axis: Any = None, *, method: str = "linear", keepdims: Any = False
 ) -> Any:
     return _at_fractions(a, TABLE["operand"](q), axis, method, keepdims, "quantile")
 
 
-@implements(np.percentile, lists=True)
+@implements(np.percentile)
 def _percentile(
     a: Any, q: Any, axis: Any = None, *, method: str = "linear", keepdims: Any = False
 ) -> Any:
@@ -228,11 +231,12 @@ def _at_fractions(a: Any, q: Any, axis: Any, method: str, keepdims: Any, what: s
     place = np.reshape(q, (-1,)) * (count - 1)
     low = TABLE["astype"](np.clip(np.floor(place), 0, max(count - 2, 0)), np.dtype(np.intp))
     high = np.minimum(low + 1, count - 1)
-    below, above = ordered[..., low], ordered[..., high]
+    at = TABLE["getitem"]
+    below, above = at(ordered, (..., low)), at(ordered, (..., high))
     kind = np.result_type(ordered, 0.0)
     weight = TABLE["astype"](place - low, kind)
     found = below + (above - below) * weight
     if kind.kind == "f":
         found = np.where(np.isnan(ordered[..., -1:]), math.nan, found)
     found = np.reshape(np.moveaxis(found, -1, 0), (*shape, *np.shape(ordered)[:-1]))
-    return np.reshape(found, (*shape, *_ones_at(np.shape(a), axes))) if keepdims else found
+    return np.reshape(found, (*shape, *ones_at(np.shape(a), axes))) if keepdims else found

@@ -53,7 +53,10 @@ def _function(
 
 
 def _outside(reason: str) -> tuple[Irregular, ...]:
-    return (Irregular("domain", lambda y, *xs: np.isnan(y), reason),)
+    return (
+        Irregular("domain", lambda y, *xs: np.isnan(y), reason),
+        Irregular("infinite", lambda y, *xs: np.isinf(y), "the function itself is infinite here"),
+    )
 
 
 # ---- logistic ------------------------------------------------------------------------------------
@@ -158,14 +161,14 @@ def _poles(reason: str) -> tuple[Irregular, ...]:
 
 
 def _polygamma_value(x: Any, order: int) -> Any:
-    return np.asarray(scipys("polygamma")(order, x)).astype(_float_type(x.dtype))[()]
+    return np.asarray(scipys("polygamma")(order, x)).astype(_float_type(np.asarray(x).dtype))[()]
 
 
 def _float_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return dtype if dtype.kind in "fc" else np.dtype(float)
 
 
-polygamma = primitive(
+polygamma: Primitive = primitive(
     name="polygamma",
     type_rule=lambda x, order: ArrayType(x.shape, _float_type(x.dtype)),
     value=_polygamma_value,
@@ -258,7 +261,7 @@ def _ratio(x: Any, y: Any) -> Any:
 _POSITIVE = ((0.2, 2.0), (0.2, 2.0), "df")
 _LOG_OF_ZERO = (
     Irregular("infinite", lambda z, x, y: np.equal(y, 0), "the logarithm falls to −∞ at 0"),
-    *_outside("the logarithm of a negative number"),
+    _outside("the logarithm of a negative number")[0],
 )
 
 xlogy = _function(
@@ -322,7 +325,7 @@ def _bessel(name: str, symbol: str, sign: int) -> Primitive:
     """Jₙ (sign −1) or Iₙ (sign 1): 2·f′ₙ = fₙ₋₁ + sign·fₙ₊₁, right at 0 for every order."""
 
     def value(x: Any, order: int) -> Any:
-        return np.asarray(scipys(name)(order, x)).astype(_float_type(x.dtype))[()]
+        return np.asarray(scipys(name)(order, x)).astype(_float_type(np.asarray(x).dtype))[()]
 
     def slope(y: Any, x: Any, order: int) -> Any:
         if order == 0:

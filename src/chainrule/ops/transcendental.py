@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.ir.primitive import Irregular, Partials
+from chainrule.ir.primitive import Irregular, Partials, Primitive
 from chainrule.ir.types import ArrayType
 from chainrule.ops.family import binary, each, elementwise, elementwise_batch, primitive, unary
 from chainrule.tracing.table import TABLE, implements
@@ -284,7 +284,7 @@ def _sinc_type(x: ArrayType, order: int) -> ArrayType:
     return ArrayType(x.shape, kind)
 
 
-sinc = primitive(
+sinc: Primitive = primitive(
     name="sinc",
     type_rule=_sinc_type,
     value=sinc_value,

@@ -89,8 +89,8 @@ class StagedBody(StageTrace):
 
 def _escaped() -> TraceError:
     return TraceError(
-        "a value was kept beyond the function with a rule or a checkpoint that computed it",
-        fix="return it from that function instead of storing it outside",
+        "a value computed inside a checkpoint, or a function with its own rule, was used outside",
+        fix="return it from that function instead of storing it",
     )
 
 

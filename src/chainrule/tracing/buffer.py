@@ -13,12 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.base.errors import TraceError
+from chainrule.base.errors import ArgumentError, TraceError
 from chainrule.base.trees import register_leaf
-from chainrule.tracing.table import KEEPS_BUFFERS, RESOLVERS, TABLE, call
+from chainrule.tracing.table import KEEPS_BUFFERS, RESOLVERS, TABLE, WRITERS, call
 from chainrule.tracing.trace import newest_of, refresh, repoint, resolve
 from chainrule.tracing.tracer import Tracer, dispatch_ufunc
 from chainrule.tracing.write import check_dtype, logged
+
+_Ints = tuple[int, ...]
 
 
 class Buffer(np.ndarray):
@@ -27,19 +29,22 @@ class Buffer(np.ndarray):
     _root: Buffer | None = None  # the buffer whose memory this one shares
     _cell: Tracer | None = None  # on a root: the traced array that it stands for
     _stale = False  # C code copied the memory of a traced buffer
+    _computed = False  # not made by np.zeros or its kin, so never a literal
 
     def __array_finalize__(self, source: Any) -> None:
         if isinstance(source, Buffer):
             root = source if source._root is None else source._root
-            if self.base is not None:
-                self._root = root
-            elif root._cell is not None:
-                self._stale = True
+            base = self.base
+            if base is not None and (base is root or base is root.base):
+                self._root, self._computed = root, root._computed
+            else:
+                self._computed = True
+                self._stale = root._cell is not None
 
     # ---- reading -------------------------------------------------------------------------------
 
     def current(self) -> Any:
-        """What this buffer stands for: a tracer, or itself as a plain array."""
+        """What this buffer stands for: a tracer that shares its memory, or itself, plain."""
         if self._stale:
             raise TraceError(
                 "a NumPy routine that can't be traced copied an array of traced values",
@@ -47,50 +52,69 @@ class Buffer(np.ndarray):
                 "copy it with buffer.copy() or np.array(buffer)",
             )
         root = self if self._root is None else self._root
-        cell = root._cell
+        cell = root._live()
         if cell is None:
             return self.view(np.ndarray)
-        refresh(cell)
-        if not cell.owner.open:
-            plain = resolve(cell)
-            if type(plain) is not Tracer:
-                root._settle(plain)
-                return self.view(np.ndarray)
-            repoint(cell, plain)
-        if root is self:
+        if root is self and cell.shape == self.shape:
             return cell
-        flat = np.reshape(cell, (-1,))  # type: ignore[call-overload]
-        return TABLE["getitem"](flat, self._positions(root))
+        return TABLE["strided"](cell, *self._layout(root))
 
-    def _positions(self, root: Buffer) -> np.ndarray:
-        start = self.__array_interface__["data"][0] - root.__array_interface__["data"][0]
-        steps = [s // root.itemsize * np.dtype(np.intp).itemsize for s in self.strides]
-        numbering = np.arange(root.size)[start // root.itemsize :]
-        return np.lib.stride_tricks.as_strided(numbering, self.shape, steps)
+    def _live(self) -> Tracer | None:
+        """The cell of a root, or None; once its trace is over the values go back into memory."""
+        cell = self._cell
+        if cell is None or cell.owner.open:
+            return cell
+        refresh(cell)
+        plain = resolve(cell)
+        if type(plain) is not Tracer:
+            self._cell = None
+            memory = self._memory() if cell.shape != self.shape else self.view(np.ndarray)
+            memory[...] = plain
+            return None
+        repoint(cell, plain)
+        return cell
 
-    def _settle(self, plain: Any) -> None:
-        """The trace is over: put the values back into the memory."""
-        self._cell = None
-        np.ndarray.__setitem__(self.view(np.ndarray), Ellipsis, plain)
+    def _memory(self) -> np.ndarray:
+        """The entries of a root in the order in which they lie in memory."""
+        plain = self.view(np.ndarray)
+        order = sorted(range(plain.ndim), key=lambda k: -plain.strides[k])
+        return plain.transpose(order).reshape(-1)
+
+    def _layout(self, root: Buffer) -> tuple[int, _Ints, _Ints]:
+        """Start, shape and steps of this view, counted in entries of its root."""
+        if self.dtype != root.dtype:
+            raise TraceError(
+                "an array of traced values can't be viewed as another dtype",
+                {"array": f"{root.dtype}{list(root.shape)}", "view": self.dtype},
+                "convert it with .astype(dtype), or take np.real(x), np.imag(x)",
+            )
+        offset = self.__array_interface__["data"][0] - root.__array_interface__["data"][0]
+        steps = tuple(step // root.itemsize for step in self.strides)
+        return offset // root.itemsize, self.shape, steps
 
     def is_zero(self) -> bool:
         """Still what np.zeros gave: a literal zero, to the convention for ties."""
-        root = self if self._root is None else self._root
-        return root._cell is None and not self._stale and not self.view(np.ndarray).any()
+        if self._stale or self._computed or self._is_traced():
+            return False
+        return not self.view(np.ndarray).any()
+
+    def _is_traced(self) -> bool:
+        return (self if self._root is None else self._root)._cell is not None
 
     def __getitem__(self, index: Any) -> Any:
         root = self if self._root is None else self._root
         key = index if isinstance(index, tuple) else (index,)
-        if root._cell is not None and root is self:
-            entry = logged(root._cell, key)
+        cell = root._cell
+        if cell is not None and root is self and cell.shape == self.shape:
+            entry = logged(cell, key)
             if entry is not None:
                 return entry
         if any(type(i) is Tracer or isinstance(i, Buffer) for i in key):
             return TABLE["getitem"](self.current(), index)
-        if root._cell is None and not self._stale:
+        if cell is None and not self._stale:
             return np.ndarray.__getitem__(self, index)
         part = np.ndarray.__getitem__(self, index)
-        if isinstance(part, Buffer) and part.base is not None and not part._stale:
+        if isinstance(part, Buffer) and part._root is not None:
             return part
         return TABLE["getitem"](self.current(), index)
 
@@ -100,21 +124,29 @@ class Buffer(np.ndarray):
         value = TABLE["operand"](value)
         key = tuple(map(_resolved, index if isinstance(index, tuple) else (index,)))
         root = self if self._root is None else self._root
-        traced = type(value) is Tracer or any(type(i) is Tracer for i in key)
-        if root._cell is None:
-            if not traced:
-                np.ndarray.__setitem__(self.view(np.ndarray), index, value)
+        if root._live() is None:
+            if type(value) is not Tracer and not any(type(i) is Tracer for i in key):
+                np.ndarray.__setitem__(self.view(np.ndarray), key, value)
                 return
             root._seed(value, key)
+        if not self.flags.writeable:
+            raise ArgumentError("this array is read-only", {"shape": self.shape})
         cell = root._cell
         assert cell is not None
-        if root is self:
-            TABLE["setitem"](cell, key, value)
-            return
-        spots = self._positions(root)[tuple(map(_untraced, key))]
-        check_dtype(root.dtype, value, f"{root.dtype}{list(root.shape)}")
-        flat = np.reshape(cell, (-1,))  # type: ignore[call-overload]
-        TABLE["setitem"](flat, spots, value)
+        whole = root is self and cell.shape == self.shape
+        if not whole and (place := self._element(root, key)) is not None:
+            TABLE["setitem"](cell, np.unravel_index(place, cell.shape), value)
+        else:
+            TABLE["setitem"](self.current(), key, value)
+
+    def _element(self, root: Buffer, key: tuple[Any, ...]) -> int | None:
+        """Where in the root's memory an index of integers alone leads."""
+        if len(key) != self.ndim or not all(isinstance(i, (int, np.integer)) for i in key):
+            return None
+        if any(isinstance(i, bool) or not -n <= i < n for i, n in zip(key, self.shape, strict=True)):
+            return None
+        start, shape, steps = self._layout(root)
+        return start + sum(int(i) % n * s for i, n, s in zip(key, shape, steps, strict=True))
 
     def _seed(self, value: Any, key: tuple[Any, ...]) -> None:
         """The first traced write: from now on this memory stands for a traced array."""
@@ -124,7 +156,8 @@ class Buffer(np.ndarray):
         plain = self.view(np.ndarray)
         if trace is None:
             raise TraceError("a value of a finished trace can't be written here")
-        self._cell = trace.lift(plain.copy())
+        ordered = plain.flags.c_contiguous
+        self._cell = trace.lift(plain.copy() if ordered else self._memory().copy())
         if plain.dtype.kind in "fc":
             plain.fill(np.nan)
 
@@ -141,19 +174,24 @@ class Buffer(np.ndarray):
         if traced:
             if out is not None:
                 kwargs["out"] = out
-            return dispatch_ufunc(ufunc, method, given if ufunc in KEEPS_BUFFERS else inputs, kwargs)
+            keep = ufunc in KEEPS_BUFFERS or method == "at"
+            return dispatch_ufunc(ufunc, method, given if keep else inputs, kwargs)
         if out is not None:
             kwargs["out"] = tuple(o.view(np.ndarray) if isinstance(o, Buffer) else o for o in out)
             getattr(ufunc, method)(*inputs, **kwargs)
             return out[0] if len(out) == 1 else out
-        return getattr(ufunc, method)(*inputs, **kwargs)
+        return _renewed(getattr(ufunc, method)(*inputs, **kwargs))
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        args = _strip(args)
-        kwargs = {name: _strip(value) for name, value in kwargs.items()}
-        if _any_traced(args) or _any_traced(tuple(kwargs.values())):
-            return call(function, args, kwargs)
-        return function(*args, **kwargs)
+        plain_args = _strip(args)
+        plain_kwargs = {name: _strip(value) for name, value in kwargs.items()}
+        if _any_traced(plain_args) or _any_traced(tuple(plain_kwargs.values())):
+            if function in WRITERS:
+                return call(function, args, kwargs)
+            return call(function, plain_args, plain_kwargs)
+        result = function(*plain_args, **plain_kwargs)
+        roots = _roots((args, tuple(kwargs.values())))
+        return _rewrapped(result, roots)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         value = self.current()
@@ -161,12 +199,14 @@ class Buffer(np.ndarray):
             return value.__array__(dtype)
         return np.asarray(value, dtype=dtype)
 
-    def _is_traced(self) -> bool:
-        return (self if self._root is None else self._root)._cell is not None
-
     def __reduce__(self) -> Any:
-        value = self.current()
-        return value.__reduce__()
+        return self.current().__reduce__()
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self.current().__reduce_ex__(protocol)
+
+    def __copy__(self) -> Any:
+        return self.copy()
 
     def __deepcopy__(self, memo: Any) -> Any:
         return self.copy()
@@ -177,11 +217,17 @@ class Buffer(np.ndarray):
     def __str__(self) -> str:
         return str(self.current())
 
+    def __format__(self, spec: str) -> str:
+        return format(self.current(), spec)
+
     def __float__(self) -> float:
         return float(self.current())
 
     def __int__(self) -> int:
         return int(self.current())
+
+    def __index__(self) -> int:
+        return self.current().__index__()
 
     def __bool__(self) -> bool:
         return bool(self.current())
@@ -189,14 +235,39 @@ class Buffer(np.ndarray):
     def __complex__(self) -> complex:
         return complex(self.current())
 
+    # ---- methods that C code would run on the memory itself ------------------------------------
+
+    def reshape(self, *shape: Any, **kwargs: Any) -> Any:
+        result = np.ndarray.reshape(self, *shape, **kwargs)
+        # Where NumPy would copy, the memory has nothing to copy any more.
+        return self.current().reshape(*shape, **kwargs) if result._stale else result
+
+    def ravel(self, order: Any = "C") -> Any:
+        result = np.ndarray.ravel(self, order)
+        return self.current().ravel(order) if result._stale else result
+
+    def fill(self, value: Any) -> None:
+        self[...] = value
+
+    def put(self, indices: Any, values: Any, mode: Any = "raise") -> None:
+        np.put(self, indices, values, mode)
+
+    def sort(self, axis: Any = -1, **kwargs: Any) -> None:
+        if not self._is_traced():
+            np.ndarray.sort(self.view(np.ndarray), axis, **kwargs)
+        else:
+            self[...] = np.sort(self.current(), axis)
+
+    def partition(self, kth: Any, axis: Any = -1, **kwargs: Any) -> None:
+        if not self._is_traced():
+            np.ndarray.partition(self.view(np.ndarray), kth, axis, **kwargs)
+        else:
+            self[...] = np.partition(self.current(), kth, axis)
+
 
 def _resolved(index: Any) -> Any:
     """An index entry with lists turned into arrays and buffers into what they stand for."""
     return TABLE["operand"](index) if isinstance(index, (list, np.ndarray)) else index
-
-
-def _untraced(index: Any) -> Any:
-    return index.owner.concrete(index, "an index") if type(index) is Tracer else index
 
 
 def _strip(value: Any) -> Any:
@@ -213,27 +284,92 @@ def _any_traced(value: Any) -> bool:
     return type(value) in (list, tuple) and any(map(_any_traced, value))
 
 
+def _roots(value: Any) -> list[Buffer]:
+    """The owners of the memory that some arguments lie in."""
+    if isinstance(value, Buffer):
+        return [value if value._root is None else value._root]
+    if type(value) in (list, tuple):
+        return [root for part in value for root in _roots(part)]
+    return []
+
+
+def _rewrapped(result: Any, roots: list[Buffer]) -> Any:
+    """What a function made of plain memory, so that traced values may be written into it too."""
+    if type(result) in (list, tuple):
+        return type(result)(_rewrapped(part, roots) for part in result)
+    if type(result) is not np.ndarray or not roots:
+        return result
+    base = result.base
+    while base is not None:
+        for root in roots:
+            if base is root or base is root.base:
+                view = result.view(Buffer)
+                view._root, view._computed = root, root._computed
+                return view
+        base = getattr(base, "base", None)
+    return _renewed(result)
+
+
+def _renewed(result: Any) -> Any:
+    """An array computed from buffers alone is one itself."""
+    if type(result) is np.ndarray and result.base is None and result.dtype.kind in "fciub":
+        result = result.view(Buffer)
+        result._computed = True
+    return result
+
+
 def _delegate(name: str) -> Callable[..., Any]:
     plain = getattr(np.ndarray, name)
 
     def method(self: Buffer, *args: Any, **kwargs: Any) -> Any:
         value = self.current()
-        if type(value) is Tracer:
-            return getattr(value, name)(*args, **kwargs)
-        return plain(value, *_strip(args), **kwargs)
+        if type(value) is not Tracer:
+            return _renewed(plain(value, *_strip(args), **kwargs))
+        if not hasattr(value, name):
+            raise TraceError(f"{name}() can't be called on an array of traced values")
+        return getattr(value, name)(*args, **kwargs)
 
     method.__name__ = name
     return method
 
 
-# Methods that C code runs on the memory itself; views (reshape, transpose) may stay with it.
+# Views (swapaxes, transpose, squeeze, diagonal) may stay with the memory.
 for _name in (
-    "all any argmax argmin argsort astype clip conj conjugate copy cumprod cumsum diagonal dot fill "
-    "flatten item max mean min nonzero prod ptp put repeat round searchsorted sort std sum swapaxes "
-    "take tolist trace var"
+    "all any argmax argmin argsort astype clip conj conjugate copy cumprod cumsum dot flatten item "
+    "max mean min nonzero prod repeat round searchsorted std sum take tolist trace var compress "
+    "choose argpartition tobytes tofile dump dumps"
 ).split():
-    if hasattr(np.ndarray, _name):
-        setattr(Buffer, _name, _delegate(_name))
+    setattr(Buffer, _name, _delegate(_name))
+
+
+def _part(name: str) -> property:
+    """`real` and `imag`, which of traced values are copies."""
+    plain: Any = getattr(np.ndarray, name)
+
+    def read(self: Buffer) -> Any:
+        if self._is_traced() and self.dtype.kind == "c":
+            return getattr(np, name)(self.current())
+        return plain.__get__(self)
+
+    def write(self: Buffer, value: Any) -> None:
+        if self.dtype.kind != "c":
+            self[...] = value
+        elif name == "real":
+            self[...] = value + 1j * np.imag(self)
+        else:
+            self[...] = np.real(self) + 1j * value
+
+    return property(read, write)
+
+
+def _flat(self: Buffer) -> Any:
+    plain: Any = np.ndarray.flat
+    return self.current().flat if self._is_traced() else plain.__get__(self)
+
+
+setattr(Buffer, "flat", property(_flat))
+setattr(Buffer, "real", _part("real"))
+setattr(Buffer, "imag", _part("imag"))
 
 
 def finish(buffer: Any) -> Any:

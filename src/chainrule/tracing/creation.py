@@ -17,10 +17,18 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.base.errors import TraceError
+from chainrule.base.errors import ChainruleError, TraceError
 from chainrule.tracing.buffer import Buffer
-from chainrule.tracing.table import RESOLVERS, SCIPY_SPECIAL, TABLE, TAKES_LISTS, TAKES_PARTS, call
-from chainrule.tracing.trace import resolve
+from chainrule.tracing.table import (
+    INSIDE_SCIPY,
+    RESOLVERS,
+    SCIPY_SPECIAL,
+    TABLE,
+    TAKES_LISTS,
+    TAKES_PARTS,
+    call,
+)
+from chainrule.tracing.trace import refresh, resolve
 from chainrule.tracing.tracer import Tracer
 
 _PLAIN = {int, float, bool, complex, str, np.float64, np.float32, np.int64, np.bool_}
@@ -141,6 +149,8 @@ def _listing(original: Any, parts: bool) -> Callable[..., Any]:
         if args:
             kind = type(args[0])
             if kind is Tracer:  # NumPy would come to the same handler by a longer way
+                if len(args) == 1 and not kwargs:
+                    return TABLE[original](args[0])
                 return call(original, args, kwargs)
             if kind in (list, tuple, np.ndarray) and has_traced(args[0]):
                 if parts:
@@ -260,10 +270,12 @@ def _special(name: str) -> Callable[..., Any]:
     return lambda *args: SCIPY_SPECIAL[name](*args)
 
 
-def _special_replacements(namespace: dict[str, Any]) -> dict[str, Any]:
-    """Functions of scipy.special written in Python, which nothing dispatches."""
+def _special_replacements(
+    namespace: dict[str, Any], handlers: dict[str, Callable[..., Any]]
+) -> dict[str, Any]:
+    """SciPy's functions written in Python, which nothing dispatches."""
     new = {}
-    for name, handler in SCIPY_SPECIAL.items():
+    for name, handler in handlers.items():
         original = namespace.get(name)
         if isinstance(original, FunctionType):
             TABLE[original] = handler
@@ -284,13 +296,16 @@ def _swaps() -> tuple[_Swap, ...]:
     """What is replaced; scipy.special only once somebody has imported it."""
     if "scipy.special" not in sys.modules:
         return _numpy_swaps()
-    return (*_numpy_swaps(), _special_swap())
+    return (*_numpy_swaps(), *_special_swaps())
 
 
 @functools.lru_cache(maxsize=1)
-def _special_swap() -> _Swap:
-    namespace = sys.modules["scipy.special"].__dict__
-    return _Swap(namespace, _special_replacements(namespace))
+def _special_swaps() -> tuple[_Swap, ...]:
+    namespaces = {name: vars(sys.modules[name]) for name in INSIDE_SCIPY if name in sys.modules}
+    return tuple(
+        _Swap(namespace, _special_replacements(namespace, INSIDE_SCIPY[name]))
+        for name, namespace in namespaces.items()
+    )
 
 
 @functools.lru_cache(maxsize=1)
@@ -304,7 +319,7 @@ def _numpy_swaps() -> tuple[_Swap, ...]:
     )
 
 
-class swapped:  # noqa: N801 - reads as a statement: `with swapped():`
+class swapped:
     """For its duration, creation functions on this thread recognise traced values."""
 
     def __enter__(self) -> None:
@@ -333,13 +348,21 @@ class swapped:  # noqa: N801 - reads as a statement: `with swapped():`
                 if _traces_running == 0:
                     for swap in _swaps():
                         swap.leave()
+        if isinstance(error, ValueError) and isinstance(error.__cause__, ChainruleError):
+            # NumPy hides what a traced value says about itself behind "setting an array element".
+            raise error.__cause__ from None
 
 
 def as_traced_leaf(leaf: Any) -> Any:
-    """A leaf of a traced function's result: a tracer or an array, never a buffer."""
-    if type(leaf) is Tracer:
-        return leaf
-    return operand(leaf) if isinstance(leaf, (np.ndarray, list)) else leaf
+    """A leaf of a traced function's result: a tracer or an array, never a buffer.
+
+    Writes that still stand in a log become an equation, as they can only while the trace is open.
+    """
+    if isinstance(leaf, (np.ndarray, list)):
+        leaf = operand(leaf)
+    if type(leaf) is Tracer and leaf.alias is not None:
+        refresh(leaf)
+    return leaf
 
 
 TABLE["operand"] = operand

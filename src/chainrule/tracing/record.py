@@ -25,6 +25,8 @@ from chainrule.tracing.trace import (
 from chainrule.tracing.tracer import Tracer
 
 FIELDS = 8
+_CHEAP_TO_COPY = 4096  # bytes: comparing with the last copy takes longer
+_array_equal = np.array_equal  # while a trace runs, NumPy's own name looks for traced values
 
 
 class RecordTrace(Trace):
@@ -98,11 +100,12 @@ class RecordTrace(Trace):
         if not self.keeps and (not varies or op.flat):
             return self._constant(op, value, args, params, weak)
         kept = self._drop(op, args, operands, numbers, value)
-        first = len(self.shapes)
+        shapes = self.shapes
+        first = len(shapes)
         if op.multiple:
             result: Any = tuple(Tracer(self, part, self.new_number(part)) for part in value)
         else:
-            self.shapes.append(value.shape)
+            shapes.append(value.shape)
             self.dtypes.append(value.dtype)
             result = Tracer(self, value, first, weak)
             if op.view is not None:
@@ -135,10 +138,11 @@ class RecordTrace(Trace):
         """Forget what no rule will read; own what one will. Returns the value, if it is read."""
         derivative = op.derivative
         if type(derivative) is Partials:
-            traced = 0
-            for k, number in enumerate(numbers):
+            traced, bit = 0, 1
+            for number in numbers:
                 if number >= 0:
-                    traced |= 1 << k
+                    traced |= bit
+                bit += bit
             keeps_value, unread, read = op.plans.get(traced) or op.plan(traced)
             for k in unread:
                 operands[k] = None
@@ -170,8 +174,10 @@ class RecordTrace(Trace):
             return TABLE["operand"](array)
         if not array.flags.writeable:
             return array
+        if array.nbytes <= _CHEAP_TO_COPY:
+            return array.copy()
         known = self.copies.get(id(array))
-        if known is None or not np.array_equal(known[1], array, equal_nan=array.dtype.kind in "fc"):
+        if known is None or not _array_equal(known[1], array, equal_nan=array.dtype.kind in "fc"):
             known = self.copies[id(array)] = (array, array.copy())
         return known[1]
 

@@ -291,7 +291,6 @@ class _Builder:
         place = None if code is None else Place(code, lasti)
         return Equation(op, inputs, params, outputs, place)
 
-
     def is_weak(self, value: Any, number: int) -> bool:
         """Whether NumPy treats this operand as one of Python's own numbers."""
         if number >= 0:

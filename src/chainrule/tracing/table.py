@@ -24,7 +24,7 @@ TABLE: dict[Any, Handler] = {}
 # scipy.special takes 240 ms to import, so its functions are known by name until it's there.
 SCIPY_SPECIAL: dict[str, Handler] = {}
 # Functions inside SciPy's Python code that have a handler: module → name → handler.
-INSIDE_SCIPY: dict[str, dict[str, Handler]] = {}
+INSIDE_SCIPY: dict[str, dict[str, Handler]] = {"scipy.special": SCIPY_SPECIAL}
 # NumPy names whose first argument may be a list of traced values, which NumPy does not dispatch.
 TAKES_LISTS: dict[str, Handler] = {}
 # The same for a list of arrays, each an argument of its own: the handler gets the list as it is.
@@ -33,6 +33,8 @@ TAKES_PARTS: dict[str, Handler] = {}
 RESOLVERS: dict[type, Callable[[Any], Any]] = {}
 # Ufuncs whose handlers ask whether an operand is an untouched buffer of zeros.
 KEEPS_BUFFERS: set[Any] = set()
+# NumPy functions that write into their first argument: they get a buffer itself, not its values.
+WRITERS: set[Any] = set()
 
 _accepted: dict[Handler, tuple[int, frozenset[str]]] = {}
 

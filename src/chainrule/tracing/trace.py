@@ -223,13 +223,17 @@ class View:
 
 
 class Log:
-    """Element writes to a root that no equation holds yet: flat position → value."""
+    """Writes to rows of a root that no equation holds yet: leading indices → value.
 
-    __slots__ = ("entries", "flush")
+    All rows have the same number of leading indices, `depth`; of single elements it's all of them.
+    """
 
-    def __init__(self, flush: Any) -> None:
-        self.entries: dict[int, Any] = {}
+    __slots__ = ("depth", "entries", "flush")
+
+    def __init__(self, flush: Any, depth: int) -> None:
+        self.entries: dict[tuple[int, ...], Any] = {}
         self.flush = flush
+        self.depth = depth
 
 
 def root_of(tracer: Tracer) -> Tracer:
@@ -248,11 +252,12 @@ def link(result: Tracer, parent: Any, op: Primitive, params: dict[str, Any]) -> 
 
 @lru_cache(maxsize=16)
 def numbering(shape: tuple[int, ...], order: tuple[int, ...] | None = None) -> np.ndarray:
-    """An array that holds its own positions in C order, laid out in memory as `order` says."""
-    positions = _arange(math.prod(shape)).reshape(shape)
-    if order is not None:
-        back = tuple(order.index(k) for k in range(len(order)))
-        positions = positions.transpose(order).copy().transpose(back)
+    """Where each element lies in memory that is laid out as `order` says, from axis to axis."""
+    if order is None:
+        positions = _arange(math.prod(shape)).reshape(shape)
+    else:
+        laid = _arange(math.prod(shape)).reshape([shape[k] for k in order])
+        positions = laid.transpose([order.index(k) for k in range(len(order))])
     positions.flags.writeable = False
     return positions
 
@@ -275,7 +280,7 @@ def memory_order(value: Any) -> tuple[int, ...] | None:
 
 
 def positions_of(tracer: Tracer) -> np.ndarray:
-    """Where each element of a view lies in its root, counted in C order."""
+    """Where each element of a view lies in its root, counted along the root's memory."""
     view = tracer.alias
     if type(view) is not View:
         return numbering(tuple(tracer.shape), memory_order(tracer))
@@ -288,7 +293,7 @@ def settle_aliasing(tracer: Tracer) -> None:
     if type(view) is not View:
         return
     settle_aliasing(view.parent)
-    if not np.shares_memory(positions_of(tracer), positions_of(view.parent)):
+    if not np.may_share_memory(positions_of(tracer), positions_of(view.parent)):
         tracer.alias = None
 
 
@@ -328,7 +333,7 @@ def refresh(tracer: Tracer) -> None:
     if type(view) is Log:
         view.flush(tracer)
         return
-    if view.seen == root_of(tracer).version and root_of(tracer).alias is None:
+    if view.seen == root_of(tracer).version:
         return
     settle_aliasing(tracer)
     chain = [tracer]

@@ -1,9 +1,9 @@
 """Writes into traced arrays, with NumPy's own aliasing.
 
 A write goes to the root of the written view, at the positions that the same chain of view
-operations picks out of an array of indices. The root's name is then re-pointed to a new variable.
-Element writes are logged and become one equation at the first whole read, so that filling an
-array in a loop takes memory in proportion to the array.
+operations picks out of an array of positions. The root's name is then re-pointed to a new
+variable. Writes of single elements, or of whole rows, are logged and become one equation at the
+first whole read, so that filling an array in a loop takes memory in proportion to the array.
 """
 
 from __future__ import annotations
@@ -18,14 +18,18 @@ from chainrule.tracing.table import TABLE
 from chainrule.tracing.trace import (
     Log,
     describe_type,
+    memory_order,
     newest_of,
-    numbering,
     positions_of,
     repoint,
     root_of,
     settle_aliasing,
+    snapshot,
 )
 from chainrule.tracing.tracer import Tracer
+
+Place = tuple[int, ...]
+_asarray, _shape = np.asarray, np.shape  # while a trace runs, NumPy's own names are ours
 
 
 def write(x: Tracer, index: tuple[Any, ...], value: Any) -> None:
@@ -33,19 +37,29 @@ def write(x: Tracer, index: tuple[Any, ...], value: Any) -> None:
     settle_aliasing(x)
     root = root_of(x)
     check_dtype(root.dtype, value, describe_type(root))
-    element = _element(x, index, value)
-    if element is not None:
-        _log(root, element, value)
-        return
+    row = _row(x, root, index)
+    if row is not None:
+        entry = _entry(value, root.shape[len(row) :], root.dtype)
+        if entry is not None:
+            _log(root, row, entry)
+            if x is not root and len(row) < root.ndim:
+                # The written view is all new: it needs no reading back from the root.
+                repoint(x, entry)
+                x.alias.seen = root.version
+            return
     if type(root.alias) is Log:
         flush(root)
-    base = _under_newest(root, value)
+    base = _under_newest(root, value, *index)
     if x is root:
         new = TABLE["put"](base, index, value)
     else:
-        spots = positions_of(x)[_plain_index(index)]
-        flat = np.reshape(base, (-1,))  # type: ignore[call-overload]
-        new = np.reshape(TABLE["put"](flat, (spots,), value), root.shape)
+        # Counted along the memory, as `positions_of` does.
+        order = memory_order(root) or tuple(range(root.ndim))
+        laid = np.transpose(base, order)  # type: ignore[call-overload]
+        spots = TABLE["getitem"](positions_of(x), index)
+        flat = TABLE["put"](np.reshape(laid, (-1,)), (spots,), value)
+        back = tuple(order.index(k) for k in range(len(order)))
+        new = np.transpose(np.reshape(flat, laid.shape), back)
     _advance(root, new)
 
 
@@ -60,17 +74,36 @@ def check_dtype(dtype: np.dtype[Any], value: Any, target: str) -> None:
         )
 
 
-def _element(x: Tracer, index: tuple[Any, ...], value: Any) -> int | None:
-    """The flat position in the root, when a single element is written with a single value."""
-    if len(index) != x.ndim or not x.ndim or np.shape(value) != ():
+# ---- the log -----------------------------------------------------------------------------------
+
+
+def _row(x: Tracer, root: Tracer, index: tuple[Any, ...]) -> Place | None:
+    """The leading indices of the row of the root that a write fills entirely, if it does."""
+    if x is root:
+        return _place(index, tuple(x.shape)) if index else None
+    view = x.alias
+    if view.parent is root and (index == (Ellipsis,) or index == (slice(None),)):
+        # `y[i] += 1` is, to Python, a write to all of the view y[i].
+        how = view.params.get("index")
+        return _place(how, tuple(root.shape)) if type(how) is tuple and how else None
+    place = _place(index, tuple(x.shape)) if len(index) == x.ndim and index else None
+    if place is None or memory_order(root) is not None:
         return None
-    if not all(isinstance(i, (int, np.integer)) and not isinstance(i, bool) for i in index):
+    return tuple(map(int, np.unravel_index(int(positions_of(x)[place]), root.shape)))
+
+
+def _place(index: tuple[Any, ...], shape: tuple[int, ...]) -> Place | None:
+    """Non-negative leading indices, when the index is made of integers alone."""
+    for i in index:
+        if type(i) is not int and not isinstance(i, np.integer):
+            return None
+    if len(index) > len(shape):
         return None
     place = tuple(map(operator.index, index))
-    for i, n in zip(place, x.shape, strict=True):
+    for i, n in zip(place, shape, strict=False):
         if not -n <= i < n:
-            raise index_error(place, x.shape)
-    return int(positions_of(x)[place])
+            raise index_error(place, shape)
+    return tuple(i + n if i < 0 else i for i, n in zip(place, shape, strict=False))
 
 
 def index_error(place: Any, shape: tuple[int, ...]) -> OutOfBoundsError:
@@ -79,32 +112,62 @@ def index_error(place: Any, shape: tuple[int, ...]) -> OutOfBoundsError:
     return OutOfBoundsError("an index lies outside the array", {"index": shown, "shape": shape})
 
 
-def _log(root: Tracer, position: int, value: Any) -> None:
+def _entry(value: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
+    """A value as the array will hold it, under a name of its own; None if it doesn't fit simply."""
+    given = tuple(value.shape) if type(value) is Tracer else _shape(value)
+    if given != shape:
+        if given != ():
+            return None
+        value = np.broadcast_to(value, shape)
+    if type(value) is not Tracer:
+        return _asarray(value).astype(dtype)[()]
+    value = snapshot(value) if value.dtype == dtype else TABLE["astype"](value, dtype)
+    value.weak = False
+    return value
+
+
+def _log(root: Tracer, place: Place, value: Any) -> None:
+    if type(root.alias) is Log and root.alias.depth != len(place):
+        flush(root)
     if type(root.alias) is not Log:
-        root.alias = Log(flush)
-    root.alias.entries[position] = value
+        root.alias = Log(flush, len(place))
+    root.alias.entries[place] = value
     root.version += 1
 
 
 def logged(x: Tracer, index: tuple[Any, ...]) -> Any:
-    """The value last written to one element, if it still stands in the log; else None."""
-    if type(x.alias) is not Log or len(index) != x.ndim:
+    """x[index] while writes to x stand in its log, when that can be told without reading all."""
+    log = x.alias
+    if type(log) is not Log or not log.depth <= len(index):
         return None
-    if not all(isinstance(i, (int, np.integer)) and not isinstance(i, bool) for i in index):
+    place = _place(index, tuple(x.shape))
+    if place is None:
         return None
-    place = tuple(map(operator.index, index))
-    if not all(-n <= i < n for i, n in zip(place, x.shape, strict=True)):
-        return None
-    return x.alias.entries.get(int(numbering(tuple(x.shape))[place]))
+    row = log.entries.get(place[: log.depth])
+    if row is None:
+        result = TABLE["getitem"](Tracer(x.owner, x.value, x.mark), place)
+    elif len(place) == log.depth:
+        result = snapshot(row) if type(row) is Tracer else row
+    else:
+        result = TABLE["getitem"](row, place[log.depth :])
+    if len(place) == x.ndim:
+        return result
+    if type(result) is not Tracer:
+        result = x.owner.lift(result)
+    TABLE["link"](result, x, place)
+    return result
 
 
 def flush(root: Tracer) -> None:
-    """Turn the logged element writes into one equation."""
+    """Turn the logged writes into one equation."""
     entries = root.alias.entries
     root.alias = None
-    base = _under_newest(root, *entries.values())
-    positions = np.fromiter(entries, np.intp, len(entries))
-    _advance(root, TABLE["assemble"](base, positions, list(entries.values())))
+    values = list(entries.values())
+    places = _asarray(list(entries), np.intp).T
+    _advance(root, TABLE["assemble"](_under_newest(root, *values), tuple(places), values))
+
+
+# ---- the new variable --------------------------------------------------------------------------
 
 
 def _under_newest(root: Tracer, *values: Any) -> Any:
@@ -125,7 +188,3 @@ def _advance(root: Tracer, new: Any) -> None:
     repoint(root, new)
     root.version += 1
 
-
-def _plain_index(index: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Indices as NumPy takes them: traced positions by their values."""
-    return tuple(i.owner.concrete(i, "an index") if type(i) is Tracer else i for i in index)

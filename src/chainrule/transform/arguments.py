@@ -56,11 +56,18 @@ class Inputs:
     __slots__ = ("args", "leaves", "positions", "spans", "trees")
 
     def __init__(self, args: Sequence[Any], argnums: Argnums, caller: str) -> None:
-        self.positions = chosen(argnums, len(args), caller)
         self.args = args
-        self.trees: list[Any] = []
-        self.leaves: list[Any] = []
-        self.spans: list[int] = []
+        if argnums == 0 and len(args) == 1 and type(args[0]) is np.ndarray:
+            # By far the commonest call: one array.
+            self.positions: tuple[int, ...] = (0,)
+            self.trees: list[Any] = [LEAF]
+            self.spans: list[int] = [1]
+            self.leaves: list[Any] = [checked_leaf(args[0], caller, 0, 0, args[0])]
+            return
+        self.positions = chosen(argnums, len(args), caller)
+        self.trees = []
+        self.leaves = []
+        self.spans = []
         for position in self.positions:
             if type(args[position]) is np.ndarray:
                 leaves, tree = [args[position]], LEAF
@@ -86,6 +93,8 @@ class Inputs:
 
     def split(self, leaves: Sequence[Any]) -> list[Any]:
         """One tree per varying argument."""
+        if len(self.trees) == 1:
+            return [unflatten(self.trees[0], leaves)]
         trees, start = [], 0
         for tree, span in zip(self.trees, self.spans, strict=True):
             trees.append(unflatten(tree, leaves[start : start + span]))
@@ -171,11 +180,19 @@ def run_traced(
         if passive is not None and kwargs:
             kwargs = {name: passive_argument(passive, value) for name, value in kwargs.items()}
         with swapped():
-            return f(*args, **kwargs)
+            return settled(f(*args, **kwargs))
     finally:
         trace.open = False
         if passive is not None:
             passive.open = False
+
+
+def settled(result: Any) -> Any:
+    """The result with its buffers turned into traced values, while their trace is still open."""
+    if type(result) is Tracer:
+        return as_traced_leaf(result)
+    leaves, tree = flatten(result)
+    return unflatten(tree, [as_traced_leaf(leaf) for leaf in leaves])
 
 
 def output_leaves(result: Any) -> tuple[list[Any], Any]:
@@ -186,9 +203,10 @@ def output_leaves(result: Any) -> tuple[list[Any], Any]:
 
 def split_aux(result: Any, caller: str) -> tuple[Any, Any]:
     if not isinstance(result, tuple) or len(result) != 2:
+        shown = type_of(result) if hasattr(result, "dtype") else type(result).__name__
         raise ArgumentError(
             f"{caller}: with has_aux=True the function must return (value, auxiliary)",
-            {"returned": type(result).__name__},
+            {"returned": shown},
         )
     return result
 

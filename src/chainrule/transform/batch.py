@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import ArgumentError, ShapeError, TraceError
-from chainrule.base.trees import flatten, unflatten
+from chainrule.base.trees import flatten, outline, unflatten
 from chainrule.ir.primitive import Primitive
 from chainrule.ir.types import ArrayType
 from chainrule.tracing.creation import as_traced_leaf, operand, swapped
@@ -187,7 +187,7 @@ def _broadcast(axes: Any, tree: Any, what: str) -> list[int | None]:
         keys: Any = axes.keys() if isinstance(axes, dict) else range(len(axes))
         if len(axes) != len(tree):
             raise ArgumentError(
-                f"vmap: {what} doesn't fit the tree", {what: axes, "tree": structure}
+                f"vmap: {what} doesn't fit the tree", {what: axes, "tree": outline(structure)}
             )
         ordered = sorted(keys) if isinstance(axes, dict) else keys
         return [n for key in ordered for n in _broadcast(axes[key], tree[key], what)]

@@ -18,7 +18,7 @@ from chainrule.transform.examination import Check, Entry, Settings, examine, ran
 from chainrule.transform.forward import jvp
 from chainrule.transform.gradient import vjp
 from chainrule.transform.irregularity import Finding, watch
-from chainrule.transform.sample import copied
+from chainrule.transform.sample import copied, refuse_traced
 
 _MODES = ("forward", "reverse")
 
@@ -31,7 +31,7 @@ def check_grads(
     rtol: float | None = None,
     atol: float | None = None,
 ) -> GradientReport:
-    """Check the derivatives of f against finite differences; raise where they disagree.
+    """Check f's derivatives against finite differences; raise where they disagree.
 
     Args:
         f: a function of arrays, numbers or trees of them.
@@ -62,6 +62,7 @@ def check_grads(
     check_callable(f, "check_grads")
     if not isinstance(args, (tuple, list)):
         args = (args,)
+    refuse_traced(list(args), "check_grads")
     if isinstance(modes, str):
         modes = (modes,)
     if not modes or set(modes) - set(_MODES):

@@ -13,13 +13,14 @@ import numpy as np
 
 from chainrule.base.errors import ChainruleError, DtypeError
 from chainrule.base.trees import flatten, paths
+from chainrule.ir.types import type_of
 from chainrule.transform.arguments import Inputs, check_callable
 from chainrule.transform.comparison import Comparison, Row, seconds_text
 from chainrule.transform.difference import finite_difference
 from chainrule.transform.forward import jvp
 from chainrule.transform.gradient import grad
 from chainrule.transform.jacobian import jacfwd, jacrev
-from chainrule.transform.sample import copied
+from chainrule.transform.sample import copied, refuse_traced
 from chainrule.transform.symbolic import load, symbolic
 from chainrule.transform.symbolic_names import parameter_names
 
@@ -57,6 +58,7 @@ def compare(
     check_callable(f, "compare")
     if manual is not None:
         check_callable(manual, "compare")
+    refuse_traced(args, "compare")
     setting = _Setting(f, args)
     drafts = [] if manual is None else [_manual(setting, manual)]
     differences, bound = _differences(setting)
@@ -78,7 +80,7 @@ class _Setting:
         if not self.argnums:
             raise DtypeError(
                 "compare: no floating-point argument to differentiate",
-                {f"argument {k}": np.asarray(a).dtype for k, a in enumerate(args)},
+                {f"argument {k}": type_of(np.asarray(a)) for k, a in enumerate(args)},
                 "pass floats: 2.0 instead of 2, or x.astype(float)",
             )
         names = parameter_names(f, len(args))

@@ -135,7 +135,7 @@ class _Custom:
 
 
 class custom_jvp(_Custom):
-    """A function with its own forward rule, from which reverse mode follows by transposing.
+    """A function with its own forward rule, from which reverse mode follows.
 
     Args:
         f: the function, which computes the value.
@@ -231,7 +231,7 @@ class custom_jvp(_Custom):
 
 
 class custom_vjp(_Custom):
-    """A function with its own reverse rule, from which forward mode follows by transposing.
+    """A function with its own reverse rule, from which forward mode follows.
 
     Args:
         f: the function, which computes the value.

@@ -10,17 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.base.errors import UnsupportedError
 from chainrule.base.trees import flatten, paths, unflatten
 from chainrule.ir.types import type_of
-from chainrule.tracing.trace import resolve
-from chainrule.tracing.tracer import Tracer
 from chainrule.transform.arguments import Inputs, check_callable
 from chainrule.transform.comparison import seconds_text
 from chainrule.transform.forward import jvp
 from chainrule.transform.gradient import vjp
 from chainrule.transform.irregularity import Finding, watch
-from chainrule.transform.sample import copied
+from chainrule.transform.sample import copied, refuse_traced
 
 _WEIGHTS = {"undefined": 0, "domain": 1, "infinite": 2, "jump": 3, "kink": 4, "overflow": 5}
 
@@ -54,12 +51,7 @@ def differentiability(f: Callable[..., Any], *args: Any) -> Differentiability:
     """
     check_callable(f, "differentiability")
     name = getattr(f, "__name__", "f")
-    for leaf in flatten(args)[0]:
-        if type(resolve(leaf)) is Tracer:
-            raise UnsupportedError(
-                "differentiability: the point must be plain numbers, not traced values",
-                fix="call it outside of grad, jvp, vmap and the like",
-            )
+    refuse_traced(args, "differentiability")
     argnums, findings = _arguments(args)
     inputs = Inputs(args, argnums, "differentiability")
     outs, found = watch(f, inputs)
@@ -102,12 +94,10 @@ class Cost:
             ("forward", self.inputs, self.forward, self.forward_seconds),
             ("reverse", self.outputs, self.reverse, self.reverse_seconds),
         ]
-        lines = [
-            f"cost of the derivative, {self.inputs:,} inputs → {self.outputs:,} outputs "
-            f"(one run of f: {seconds_text(self.seconds)})"
-        ]
+        size = f"{_many(self.inputs, 'input')} → {_many(self.outputs, 'output')}"
+        lines = [f"cost of the derivative, {size} (one run of f: {seconds_text(self.seconds)})"]
         lines += [
-            f"  {mode}: {sweeps:>7,} sweeps   predicted {runs:>9,.0f} runs of f   "
+            f"  {mode}: {_many(sweeps, 'sweep'):>13}   predicted {runs:>9,.0f} runs of f   "
             f"measured {seconds_text(seconds):>8}"
             for mode, sweeps, runs, seconds in rows
         ]
@@ -146,6 +136,10 @@ class Differentiability:
             "findings": [found.to_dict() for found in self.findings],
             "cost": dict(vars(self.cost)),
         }
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"
 
 
 def _arguments(args: Sequence[Any]) -> tuple[tuple[int, ...], list[Finding]]:

@@ -160,7 +160,7 @@ class _Examination:
         passed = True
         for number, path, analytic, numeric, bound in pairs:
             entries += 1
-            allowed = self._allowed(numeric) + bound
+            allowed = float(self._allowed(numeric) + bound)
             entry = Entry(path, analytic, numeric, bound, allowed)
             settled = np.isfinite(numeric) and allowed <= 1e-2 * max(
                 self.scale, abs(analytic), 1e-30
@@ -263,7 +263,7 @@ def _inner(u: Any, v: Any) -> Any:
 
 
 def _at(array: Any, i: int) -> Any:
-    return np.asarray(array).flat[i]
+    return np.asarray(array).flat[i].item()
 
 
 def _index(i: int, shape: tuple[int, ...]) -> str:

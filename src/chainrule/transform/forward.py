@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import ArgumentError
-from chainrule.base.trees import flatten, unflatten
+from chainrule.base.trees import flatten, outline, same_structure, unflatten
 from chainrule.ir.primitive import Primitive, Undefined
 from chainrule.ir.program import Program
 from chainrule.ir.types import ArrayType, type_of
@@ -111,22 +111,24 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     )
 
 
-def matched(primals: Any, tangents: Any) -> tuple[Inputs, list[Any]]:
+def matched(primals: Any, tangents: Any, caller: str = "jvp") -> tuple[Inputs, list[Any]]:
     """Inputs, and a tangent that fits each of their leaves."""
     if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
         raise ArgumentError(
-            "jvp: primals and tangents must each be a tuple or a list",
-            fix="write cr.jvp(f, (x,), (t,))",
+            f"{caller}: primals and tangents must each be a tuple or a list",
+            fix=f"write cr.{caller}(f, (x,), (t,))",
         )
-    inputs = Inputs(tuple(primals), tuple(range(len(primals))), "jvp")
-    directions, _ = flatten(tuple(tangents))
-    if len(primals) != len(tangents) or len(directions) != len(inputs.leaves):
+    inputs = Inputs(tuple(primals), tuple(range(len(primals))), caller)
+    directions, tree = flatten(tuple(tangents))
+    wanted = flatten(tuple(primals))[1]
+    if not same_structure(tree, wanted):
         raise ArgumentError(
-            "jvp: primals and tangents must have the same tree",
-            {"primals": flatten(tuple(primals))[1], "tangents": flatten(tuple(tangents))[1]},
+            f"{caller}: primals and tangents must have the same tree",
+            {"primals": outline(wanted), "tangents": outline(tree)},
+            "give one tangent per primal, put together in the same way",
         )
     return inputs, [
-        same_shape(snapshot(t) if type(t) is Tracer else t, type_of(x), "tangent", "jvp")
+        same_shape(snapshot(t) if type(t) is Tracer else t, type_of(x), "tangent", caller)
         for x, t in zip(inputs.leaves, directions, strict=True)
     ]
 
@@ -169,7 +171,7 @@ def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., 
 
     def tangent_map(*tangents: Any) -> Any:
         """The derivative of the output along these tangents."""
-        _, directions = matched(primals, tangents)
+        _, directions = matched(primals, tangents, "linearize")
         return unflatten(tree, [release(t) for t in evaluate(program, *directions)])
 
     return out, tangent_map

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import ArgumentError, DtypeError, ShapeError
-from chainrule.base.trees import flatten, unflatten
+from chainrule.base.trees import flatten, outline, same_structure, unflatten
 from chainrule.ir.types import ArrayType, type_of
 from chainrule.tracing.record import RecordTrace
 from chainrule.tracing.trace import resolve
@@ -137,10 +137,10 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
     def pullback(cotangent: Any) -> tuple[Any, ...]:
         """Cotangents of the primals for one cotangent of the output."""
         leaves, tree = flatten(cotangent)
-        if tree != out_tree and len(leaves) != len(outs):
+        if not same_structure(tree, out_tree):
             raise ArgumentError(
                 "vjp: the cotangent must have the tree of the output",
-                {"output": out_tree, "cotangent": tree},
+                {"output": outline(out_tree), "cotangent": outline(tree)},
             )
         seeds = []
         for g, kind, number in zip(leaves, kinds, numbers, strict=True):
@@ -178,6 +178,8 @@ def finish(g: Any, kind: ArrayType, seen: set[int]) -> Any:
     if kind.dtype.kind == "c":
         g = np.conjugate(g)
     if type(g) is np.ndarray:
+        if not g.shape:
+            return g[()]
         if g.base is not None or not g.flags.writeable or id(g) in seen:
             g = g.copy()
         seen.add(id(g))
@@ -200,6 +202,11 @@ def _scalar(value: Any) -> Any:
     if type(value) is Tracer and not value.shape and value.dtype.kind == "f":
         return value
     leaves, _ = output_leaves(value)
+    if not leaves:
+        raise ShapeError(
+            "grad: the function must return one scalar; it returned nothing",
+            fix="end it with return …",
+        )
     if len(leaves) != 1:
         raise ShapeError(
             f"grad: the function must return one scalar; it returned {len(leaves)} values",

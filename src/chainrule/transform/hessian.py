@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from chainrule.transform.arguments import Argnums, check_callable
-from chainrule.transform.forward import jvp
+from chainrule.transform.forward import jvp, matched
 from chainrule.transform.gradient import grad
 from chainrule.transform.jacobian import jacobian_function
 
@@ -38,7 +38,7 @@ def hessian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
 
 
 def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
-    """The Hessian of a scalar function times a direction, without building the Hessian.
+    """The Hessian of a scalar function times a direction, never built itself.
 
     Args:
         f: a function with a real scalar result.
@@ -59,6 +59,7 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
         array([6., 0.])
     """
     check_callable(f, "hvp")
+    matched(primals, tangents, "hvp")
     several = isinstance(primals, (tuple, list)) and len(primals) != 1
     argnums: Argnums = tuple(range(len(primals))) if several else 0
     return jvp(grad(f, argnums), primals, tangents)[1]

@@ -207,7 +207,7 @@ class _Tape:
         argnums: Argnums,
         caller: str,
     ) -> None:
-        self.argnums = argnums
+        self.argnums, self.caller = argnums, caller
         self.inputs = Inputs(args, argnums, caller)
         self.trace = RecordTrace()
         tracers = variables(self.trace, self.inputs.leaves, tuple(args), self.inputs.positions)
@@ -260,7 +260,7 @@ class _Tape:
             return along_real
         if out.dtype.kind != "c":
             return along_real + 1j * along_imaginary
-        _check_holomorphic(along_imaginary, 1j * along_real)
+        _check_holomorphic(along_imaginary, 1j * along_real, self.caller)
         return along_real
 
     def push_basis(self, basis: Basis, factor: complex) -> list[Any]:
@@ -319,7 +319,7 @@ class _Tape:
             return of_real if out.dtype.kind != "c" else of_real + 1j * of_imaginary
         if out.dtype.kind != "c":
             return np.conjugate(of_real)
-        _check_holomorphic(of_imaginary, -1j * of_real)
+        _check_holomorphic(of_imaginary, -1j * of_real, self.caller)
         return of_real
 
     def pull_basis(self, basis: Basis, live: list[int], factor: complex) -> list[Any]:
@@ -385,14 +385,14 @@ def _plain_or_traced(out: Any) -> Any:
     return value if type(value) is Tracer else np.asarray(value)
 
 
-def _check_holomorphic(found: Any, expected: Any) -> None:
+def _check_holomorphic(found: Any, expected: Any, caller: str) -> None:
     """Cauchy and Riemann's equations, where there are plain numbers to compare."""
     if type(found) is Tracer or type(expected) is Tracer:
         return
     scale = np.sqrt(np.finfo(found.dtype).eps)
     if not np.allclose(found, expected, rtol=scale, atol=scale, equal_nan=True):
         raise DomainError(
-            "jacobian: this complex function of a complex argument isn't holomorphic here",
+            f"{caller}: this complex function of a complex argument isn't holomorphic here",
             {"along the imaginary axis": found, "i × along the real axis": expected},
             "differentiate its real and imaginary part: np.real(f(z)), np.imag(f(z))",
         )

@@ -7,6 +7,7 @@ boolean of the program; it is made only where a partial derivative isn't finite,
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -132,8 +133,8 @@ def _push_partials(
 
 def _as(tangent: Any, y: Any) -> Any:
     """A tangent has the shape and dtype of its value, whatever broadcasting left out."""
-    if np.shape(tangent) != np.shape(y):
-        tangent = np.broadcast_to(tangent, np.shape(y))
+    if tangent.shape != y.shape:
+        tangent = np.broadcast_to(tangent, y.shape)
     if tangent.dtype is not y.dtype and tangent.dtype != y.dtype:
         tangent = convert(tangent, y.dtype)
     return tangent
@@ -207,7 +208,12 @@ def transpose_linear(row: Row, g: Any, mask: Mask | None) -> list[tuple[int, Any
     if mask is None and not derivative.selects:
         return [(k, parts[k], None) for k in linear]
     pattern = _pattern_transpose(row, operands, linear, mask)
-    return [(k, parts[k], Mask(lambda k=k: np.not_equal(pattern()[k], 0), mask)) for k in linear]
+    reached = {k: functools.partial(_reached, pattern, k) for k in linear}
+    return [(k, parts[k], Mask(reached[k], mask)) for k in linear]
+
+
+def _reached(pattern: Callable[[], dict[int, Any]], k: int) -> Any:
+    return np.not_equal(pattern()[k], 0)
 
 
 def as_parts(result: Any, linear: tuple[int, ...]) -> dict[int, Any]:
@@ -247,7 +253,7 @@ def transpose_multilinear(
         down: Mask | None = None
         if mask is not None:
             operands = _blank_residuals(row, operands, k, mask)
-            down = Mask(lambda k=k, operands=operands: _support(row, operands, k, mask), mask)
+            down = Mask(functools.partial(_support, row, operands, k, mask), mask)
         answers.append((k, derivative.transposes[k](g, *operands, **row.params), down))
     return answers
 
@@ -294,14 +300,27 @@ def transpose_custom(
     """
     derivative = row.op.derivative
     masked = any(mask is not None for mask in masks)
-    # A rule's own reverse knows no masks. Without values it's the only way: an operation that is
-    # linear in one operand (solve) uses itself in its tangent map.
+    if derivative.reverse is None:
+        return _transpose_forward(row, gs, pull)
+    parts = derivative.reverse(gs, row.y, *row.xs, **row.params)
     known = row.y[0] if row.op.multiple else row.y
-    if derivative.reverse is not None and not (masked and known is not None):
-        parts = derivative.reverse(gs, row.y, *row.xs, **row.params)
+    if known is None:
+        # Without values a rule's own reverse is the only way: an operation that is linear in one
+        # operand (solve) uses itself in its tangent map.
         if not masked or any(mask is None for mask in masks):
             return [(g, None) for g in parts]
         return [_blanked_whole(row, k, g, masks) for k, g in enumerate(parts)]
+    if not masked:
+        return _selected(row, gs, pull, parts) if derivative.selects else [(g, None) for g in parts]
+    # A rule's own reverse knows no masks, which is all right where nothing is infinite.
+    if all(g is None or (type(g) is not Tracer and np.isfinite(g).all()) for g in parts):
+        return _selected(row, gs, pull, parts)
+    return _transpose_forward(row, gs, pull)
+
+
+def _transpose_forward(row: Row, gs: Any, pull: Callable[..., Any]) -> list[Masked]:
+    """The tangent map, traced without values and pulled through backwards."""
+    derivative = row.op.derivative
     trace = StageTrace()
     tangents = []
     for k, number in enumerate(row.numbers):
@@ -320,6 +339,21 @@ def transpose_custom(
     ]
     answers = iter(pull(trace, seeds, [t.mark for t in tangents if t is not None]))
     return [(None, None) if t is None else next(answers) for t in tangents]
+
+
+def _selected(row: Row, gs: Any, pull: Callable[..., Any], parts: Sequence[Any]) -> list[Masked]:
+    """The cotangents of a rule's own reverse, with the masks that the forward map would give."""
+    memo: list[list[Masked]] = []
+
+    def taken(k: int) -> Any:
+        if not memo:
+            memo.append(_transpose_forward(row, gs, pull))
+        mask = memo[0][k][1]
+        return np.broadcast_to(True if mask is None else mask.value(), row.type(k).shape)
+
+    return [
+        (g, None if g is None else Mask(functools.partial(taken, k))) for k, g in enumerate(parts)
+    ]
 
 
 def _blanked_whole(row: Row, k: int, g: Any, masks: Sequence[Mask | None]) -> Masked:

@@ -7,6 +7,7 @@ direction of steepest ascent.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -152,6 +153,7 @@ class _Sweep:
     def run(self) -> None:
         """Visit the equations last to first; only those that something flows back to do work."""
         equations, cotangents = self.trace.equations, self.cotangents
+        shapes, dtypes = self.shapes, self.dtypes
         for k in range(len(equations) - FIELDS, -1, -FIELDS):
             op = equations[k]
             first = equations[k + 4]
@@ -163,52 +165,39 @@ class _Sweep:
                 continue
             mask = None
             if type(g) is _Sum:
-                g, mask = g.total(ArrayType(self.shapes[first], self.dtypes[first]))
+                g, mask = g.total(ArrayType(shapes[first], dtypes[first]))
             derivative = op.derivative
-            if type(derivative) is Partials:
-                self._partials(
-                    derivative, g, mask, first, equations[k + 1], equations[k + 2],
-                    equations[k + 3], equations[k + 5],
-                )  # fmt: skip
-            elif not op.flat:
-                self._general(Row(equations[k : k + FIELDS], self.trace), g, mask)
-
-    def _partials(
-        self,
-        derivative: Partials,
-        g: Any,
-        mask: Mask | None,
-        first: int,
-        xs: list[Any],
-        numbers: list[int],
-        params: dict[str, Any],
-        y: Any,
-    ) -> None:
-        shape = self.shapes[first]
-        k = -1
-        for rule in derivative.rules:
-            k += 1
-            number = numbers[k]
-            if number < 0:
+            if type(derivative) is not Partials:
+                if not op.flat:
+                    self._general(Row(equations[k : k + FIELDS], self.trace), g, mask)
                 continue
-            if type(rule) is float:
-                part = g if rule == 1.0 else g * rule
-            else:
-                d = rule(y, *xs, **params)
-                part = g * (d if mask is None else blank(d, mask, shape))
-            to = self.shapes[number]
-            down = mask
-            if to != shape:
-                part = sum_to(fill(part, shape), to)
-                if mask is not None:
-                    down = Mask(lambda to=to: any_to(fill(mask.value(), shape), to), mask)
-            dtype = self.dtypes[number]
-            if part.dtype is not dtype and part.dtype != dtype:
-                part = convert(part, dtype)
-            if down is None and number not in self.cotangents:
-                self.cotangents[number] = part
-            else:
-                self.add(number, part, down)
+            # The hot path: one elementwise equation.
+            xs, numbers, params, y = (
+                equations[k + 1], equations[k + 2], equations[k + 3], equations[k + 5],
+            )  # fmt: skip
+            shape = shapes[first]
+            for j, rule in enumerate(derivative.rules):
+                number = numbers[j]
+                if number < 0:
+                    continue
+                if type(rule) is float:
+                    part = g if rule == 1.0 else g * rule
+                else:
+                    d = rule(y, *xs, **params)  # type: ignore[operator]
+                    part = g * (d if mask is None else blank(d, mask, shape))
+                to = shapes[number]
+                down = mask
+                if to != shape:
+                    part = sum_to(fill(part, shape), to)
+                    if mask is not None:
+                        down = Mask(functools.partial(_narrowed, mask, shape, to), mask)
+                dtype = dtypes[number]
+                if part.dtype is not dtype and part.dtype != dtype:
+                    part = convert(part, dtype)
+                if down is None and number not in cotangents:
+                    cotangents[number] = part
+                else:
+                    self.add(number, part, down)
 
     def _general(self, row: Row, g: Any, mask: Mask | None) -> None:
         derivative = row.op.derivative
@@ -256,6 +245,11 @@ class _Sweep:
                 return
             part = convert(part, dtype)
         self.add(number, part, mask)
+
+
+def _narrowed(mask: Mask, shape: tuple[int, ...], to: tuple[int, ...]) -> Any:
+    """The mask of an operand that was broadcast."""
+    return any_to(fill(mask.value(), shape), to)
 
 
 def _inner_pull(masks: Sequence[Mask | None]) -> Any:

@@ -39,12 +39,7 @@ class Point:
         self.tree: Any = None
         self.kinds: list[Any] = []
         self._base: Outs | None = None
-        for leaf in (*inputs.leaves, *flatten(list(inputs.args))[0]):
-            if type(resolve(leaf)) is Tracer:
-                raise UnsupportedError(
-                    f"{caller}: finite differences need plain numbers, not traced values",
-                    fix="call it outside of grad, jvp, vmap and the like",
-                )
+        refuse_traced((inputs.leaves, list(inputs.args)), caller)
 
     def call(self, leaves: Sequence[Any]) -> Outs:
         """The output leaves of f at these input leaves."""
@@ -62,12 +57,14 @@ class Point:
                     raise DtypeError(
                         f"{self.caller}: the function must return floating-point numbers",
                         {f"output{path}": kind},
+                        "an integer or a truth value has no derivative; return a float",
                     )
             self.tree, self.kinds = tree, kinds
         elif [kind.shape for kind in kinds] != [kind.shape for kind in self.kinds]:
             raise ShapeError(
                 f"{self.caller}: the shape of the result changes with the argument",
-                {"first": self.kinds, "then": kinds},
+                {"first": ", ".join(map(str, self.kinds)), "then": ", ".join(map(str, kinds))},
+                "differentiate within one shape: the number of entries can't vary continuously",
             )
         return arrays
 
@@ -109,7 +106,7 @@ class Point:
         except (TypeError, ValueError) as error:
             raise UnsupportedError(
                 "finite_difference: the function refuses the complex step",
-                {"error": f"{type(error).__name__}: {error}"},
+                {"raised": type(error).__name__},
                 "use method='central'",
             ) from error
         return [np.asarray(out) for out in flatten(result)[0]]
@@ -118,9 +115,10 @@ class Point:
 def default_step(method: str, scale: float, eps: float) -> float:
     """A power of two near the step where truncation and rounding balance."""
     if method == "complex":
-        return max(eps**2 * scale, float(np.finfo(np.float32).tiny) * scale)
+        return eps * scale  # its square is below rounding, and its product is far from underflow
     if method == "richardson":
-        return 2.0 ** round(math.log2(scale / 8))
+        # Far out, a function's own scale is seldom that of x: √x is a compromise.
+        return 2.0 ** round(math.log2(min(scale, math.sqrt(scale)) / 8))
     return 2.0 ** round(math.log2(scale * eps ** (1 / 3 if method == "central" else 1 / 2)))
 
 
@@ -159,6 +157,15 @@ def richardson(sample: Sample, h: float, eps: float, levels: int = LEVELS) -> Es
             row.append(finer)
         previous = row
     return best, errors
+
+
+def refuse_traced(args: Any, caller: str) -> None:
+    """Raise where a traced value stands among arguments that must be plain numbers."""
+    if any(type(resolve(leaf)) is Tracer for leaf in flatten(args)[0]):
+        raise UnsupportedError(
+            f"{caller}: this needs plain numbers, not traced values",
+            fix="call it outside of grad, jvp, vmap and the like",
+        )
 
 
 def copied(args: Sequence[Any]) -> list[Any]:

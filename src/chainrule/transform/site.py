@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule.base.errors import ArgumentError, ShapeError, UnsupportedError
 from chainrule.base.place import Place, user_place
-from chainrule.base.trees import flatten, paths, unflatten
+from chainrule.base.trees import flatten, outline, paths, same_structure, unflatten
 from chainrule.ir.primitive import Primitive
 from chainrule.ir.program import Constant, Operand, Program
 from chainrule.ir.types import ArrayType, type_of
@@ -111,10 +111,10 @@ class Site:
                 leaves += [None] * len(expected)
                 continue
             found, structure = flatten(part)
-            if structure != tree and len(found) != len(expected):
+            if not same_structure(structure, tree):
                 raise ArgumentError(
                     f"custom_vjp: bwd's cotangent {number} has another tree than its argument",
-                    {"argument": tree, "cotangent": structure},
+                    {"argument": outline(tree), "cotangent": outline(structure)},
                 )
             leaves += found
         answers: list[Any] = []
@@ -123,7 +123,8 @@ class Site:
             if leaves[k] is None or kind.dtype.kind not in "fc":
                 answers.append(None)
                 continue
-            label = f"bwd's cotangent for argument leaf {k}{paths(self.args)[k]}"
+            place, _, path = paths(self.args)[k][1:].partition("]")
+            label = f"bwd's cotangent for argument {place}{path}"
             answers.append(conjugated(_fitting(leaves[k], kind, label, "custom_vjp")))
         return answers
 
@@ -213,10 +214,10 @@ def _batched(
 def body_leaves(body: Body, tree: Any, what: str, caller: str) -> tuple[Any, ...]:
     """The leaves of a rule's result that belong to the call's outputs, checked against them."""
     leaves, structure = flatten(tree)
-    if structure != body.tree and len(leaves) != len(body.leaves):
+    if not same_structure(structure, body.tree):
         raise ArgumentError(
             f"{caller}: the rule's {what} has another tree than the function's result",
-            {"result": body.tree, what: structure},
+            {"result": outline(body.tree), what: outline(structure)},
         )
     return tuple(
         _fitting(leaves[k], tangent_type(body.leaves[k]), f"the rule's {what}", caller)

@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.base.errors import ArgumentError, DtypeError, UnsupportedError
+from chainrule.base.errors import ArgumentError, DtypeError
 from chainrule.base.trees import flatten, paths, unflatten
 from chainrule.ir.program import Program
+from chainrule.ir.types import type_of
 from chainrule.tracing.stage import trace_program
 from chainrule.tracing.trace import resolve
-from chainrule.tracing.tracer import Tracer
 from chainrule.transform.arguments import check_callable, chosen
 from chainrule.transform.irregularity import assumptions
+from chainrule.transform.sample import refuse_traced
 from chainrule.transform.symbolic_names import (
     distinct,
     leaves_and_paths,
@@ -60,12 +61,8 @@ def symbolic(f: Callable[..., Any], *example: Any) -> Symbolic:
     """
     sympy = load()
     check_callable(f, "symbolic")
+    refuse_traced(example, "symbolic")
     leaves = [resolve(leaf) for leaf in flatten(example)[0]]
-    if any(type(leaf) is Tracer for leaf in leaves):
-        raise UnsupportedError(
-            "symbolic: the example must be plain numbers, not traced values",
-            fix="call it outside of grad, jvp, vmap and the like",
-        )
     names = parameter_names(f, len(example))
     symbols = [symbols_of(sympy, name, arg) for name, arg in zip(names, example, strict=True)]
     symbols = distinct(sympy, symbols)
@@ -250,7 +247,7 @@ class Symbolic:
             if np.asarray(leaf).dtype.kind not in "fc":
                 raise DtypeError(
                     "symbolic: only floating-point arguments can be differentiated",
-                    {f"argument {position}{path}": np.asarray(leaf).dtype},
+                    {f"argument {position}{path}": type_of(np.asarray(leaf))},
                     "pass a float in the example: 2.0 instead of 2",
                 )
         return position
@@ -308,7 +305,7 @@ class Symbolic:
 
     def _sizes(self, argnum: int | None) -> str:
         shared, full = self.count_ops(argnum), self.count_ops(argnum, shared=False)
-        return f"{shared:,} operations shared, {full:,} written out"
+        return f"{shared:,} operation{'s' * (shared != 1)} shared, {full:,} written out"
 
     def _labels(self, argnum: int | None) -> list[str]:
         name = self.program.name if self.program.name.isidentifier() else "f"

@@ -222,7 +222,7 @@ class _Reader:
         scalars = sum(v.type.size for v in program.variables())
         if scalars > MOST_SCALARS:
             raise ArgumentError(
-                f"symbolic: the program has {scalars:,} scalars, too many to be read as a formula",
+                f"symbolic: the program has {scalars:,} scalars, too many for a formula",
                 {"function": program.name, "most": f"{MOST_SCALARS:,}"},
                 "use smaller arrays; or cr.grad, which has no such limit",
             )
@@ -257,14 +257,12 @@ class _Reader:
         if op.symbolic is None:
             if all(var.type.dtype.kind in "iub" for var in equation.outputs):
                 return  # positions and choices: the formula holds where they are what they are here
-            raise UnsupportedError(
-                f"symbolic: {op.name} has no formula in SymPy",
-                {"operation": op.name, "result": ", ".join(str(v.type) for v in equation.outputs)},
-                "differentiate with cr.grad or cr.jvp instead",
-                where=equation.place,
-            )
+            raise _no_formula(equation)
         operands = [self._operand(equation, k) for k in range(len(equation.inputs))]
-        found = op.symbolic(self.sympy, *operands, **params)
+        try:
+            found = op.symbolic(self.sympy, *operands, **params)
+        except NotImplementedError as error:
+            raise _no_formula(equation) from error
         parts = found if op.multiple else (found,)
         if found is None:
             parts = self._inside(
@@ -316,11 +314,22 @@ class _Reader:
         made: dict[Any, Any] = {}
         symbols = []
         for entry in entries:
-            expression = self.sympy.sympify(entry)
+            # NumPy stores a 0-dimensional array of objects as the object itself: take it out again.
+            expression = self.sympy.sympify(entry[()] if isinstance(entry, np.ndarray) else entry)
             if expression not in made:
                 made[expression] = self.terms.define(expression, **more)
             symbols.append(made[expression])
         return as_objects(symbols, var.type.shape)
+
+
+def _no_formula(equation: Equation) -> UnsupportedError:
+    name = equation.primitive.name
+    return UnsupportedError(
+        f"symbolic: {name} has no formula in SymPy",
+        {"operation": name, "result": ", ".join(str(v.type) for v in equation.outputs)},
+        "differentiate with cr.grad or cr.jvp instead",
+        where=equation.place,
+    )
 
 
 def number(sympy: Any, value: Any) -> Any:

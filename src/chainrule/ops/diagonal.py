@@ -1,0 +1,90 @@
+"""Diagonals and triangles of matrices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from chainrule.base.errors import ShapeError
+from chainrule.ir.types import type_of
+from chainrule.ops.family import normal_axis
+from chainrule.tracing.table import TABLE, implements
+
+_arange, _zeros = np.arange, np.zeros
+
+
+def _places(rows: int, columns: int, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Row and column of every entry of a diagonal."""
+    count = max(0, min(rows + min(k, 0), columns - max(k, 0)))
+    along = _arange(count)
+    return along + max(0, -k), along + max(0, k)
+
+
+@implements(np.diagonal, lists=True)
+def _diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    a = TABLE["operand"](a)
+    ndim = np.ndim(a)
+    if ndim < 2:
+        raise ShapeError("diagonal: needs an array of two or more axes", {"array": type_of(a)})
+    first, second = normal_axis(axis1, ndim), normal_axis(axis2, ndim)
+    if first == second:
+        raise ShapeError("diagonal: the two axes must differ", {"axes": (axis1, axis2)})
+    if (first, second) != (ndim - 2, ndim - 1):
+        a = np.moveaxis(a, (first, second), (-2, -1))
+    return a[(..., *_places(*np.shape(a)[-2:], int(offset)))]
+
+
+@implements(np.linalg.diagonal, lists=True)
+def _linalg_diagonal(x: Any, /, *, offset: int = 0) -> Any:
+    return _diagonal(x, offset, -2, -1)
+
+
+@implements(np.diag, lists=True)
+def _diag(v: Any, k: int = 0) -> Any:
+    v = TABLE["operand"](v)
+    if np.ndim(v) == 2:
+        return _diagonal(v, k)
+    if np.ndim(v) != 1:
+        raise ShapeError("diag: needs a vector or a matrix", {"array": type_of(v)})
+    size = np.shape(v)[0] + abs(k)
+    return TABLE["put"](_zeros((size, size), v.dtype), _places(size, size, k), v)
+
+
+@implements(np.diagflat, lists=True)
+def _diagflat(v: Any, k: int = 0) -> Any:
+    return _diag(np.reshape(TABLE["operand"](v), (-1,)), k)
+
+
+def _triangle(m: Any, k: int, lower: bool) -> Any:
+    m = TABLE["operand"](m)
+    if np.ndim(m) == 0:
+        raise ShapeError("tril and triu need at least one axis")
+    # Of a vector NumPy makes the matrix with that vector in every row.
+    shape = np.shape(m)[-2:] if np.ndim(m) > 1 else (np.shape(m)[0],) * 2
+    rows, columns = _arange(shape[0])[:, None], _arange(shape[1])
+    taken = columns <= rows + k if lower else columns >= rows + k
+    return np.where(taken, m, _zeros((), m.dtype)[()])
+
+
+@implements(np.tril, lists=True)
+def _tril(m: Any, k: int = 0) -> Any:
+    return _triangle(m, int(k), True)
+
+
+@implements(np.triu, lists=True)
+def _triu(m: Any, k: int = 0) -> Any:
+    return _triangle(m, int(k), False)
+
+
+@implements(np.vander, lists=True)
+def _vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
+    x = TABLE["operand"](x)
+    if np.ndim(x) != 1:
+        raise ShapeError("vander: needs a vector", {"array": type_of(x)})
+    count = np.shape(x)[0] if N is None else int(N)
+    powers = [np.ones_like(x)]
+    for _ in range(count - 1):
+        powers.append(powers[-1] * x)
+    powers = powers[:count]
+    return np.stack(powers if increasing else powers[::-1], axis=1)

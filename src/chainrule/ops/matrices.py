@@ -1,0 +1,78 @@
+"""What operations on stacks of matrices share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from chainrule.base.errors import DtypeError, LinearAlgebraError, ShapeError
+from chainrule.ir.primitive import Primitive
+from chainrule.ir.types import type_of
+from chainrule.tracing.table import TABLE
+from chainrule.tracing.trace import apply
+
+
+def inexact(a: Any, what: str) -> Any:
+    """The array in floating point: LAPACK knows single and double precision, real and complex."""
+    a = TABLE["operand"](a)
+    kind = np.result_type(a)
+    if kind.kind in "iub":
+        return TABLE["astype"](a, np.dtype(float))
+    if kind.kind not in "fc" or kind.char not in "fdFD":
+        raise DtypeError(
+            f"{what}: no such operation for this dtype",
+            {"array": type_of(a)},
+            "convert it with .astype(float)",
+        )
+    return a
+
+
+def matrix(a: Any, what: str) -> Any:
+    """A matrix, or a stack of them, in floating point."""
+    a = inexact(a, what)
+    if np.ndim(a) < 2:
+        raise ShapeError(f"{what}: needs a matrix", {"array": type_of(a)})
+    return a
+
+
+def square(a: Any, what: str) -> Any:
+    """A square matrix, or a stack of them, in floating point."""
+    a = inexact(a, what)
+    shape = np.shape(a)
+    if len(shape) < 2 or shape[-1] != shape[-2]:
+        raise ShapeError(
+            f"{what}: needs a square matrix",
+            {"array": type_of(a)},
+            "the last two axes must have the same length",
+        )
+    return a
+
+
+def lapack(function: Callable[..., Any], what: str, problem: str, fix: str) -> Callable[..., Any]:
+    """A function of np.linalg, whose failure becomes an error with the user's line."""
+
+    def value(*xs: Any, **params: Any) -> Any:
+        try:
+            return function(*xs, **params)
+        except np.linalg.LinAlgError:
+            facts = {"matrix": type_of(xs[0])}
+            raise LinearAlgebraError(f"{what}: {problem}", facts, fix) from None
+
+    return value
+
+
+def turned(x: Any) -> Any:
+    """The matrices of a stack transposed; never conjugated."""
+    return np.swapaxes(x, -1, -2)
+
+
+def dagger(x: Any) -> Any:
+    """The matrices of a stack transposed and conjugated."""
+    return np.conj(turned(x)) if x.dtype.kind == "c" else turned(x)
+
+
+def stacked(op: Primitive, size: int, args: Any, batched: Any, **params: Any) -> Any:
+    """These work on stacks of matrices, so a batch is one more axis in front."""
+    return apply(op, *args, **params)
