@@ -86,6 +86,13 @@ CASES = {
   where: HERE
   fix:   arguments that are differentiated must be passed by position""",
     ),
+    "an argument named twice": (
+        lambda: cr.grad(lambda x, y: x * y, argnums=(0, -2))(2.0, 3.0),
+        cr.ArgumentError,
+        """grad: argnums=(0, -2) names an argument twice
+  given: 2 positional arguments
+  where: HERE""",
+    ),
     "a name for a position": (
         lambda: cr.grad(lambda x: x, argnums="x")(2.0),
         cr.ArgumentError,

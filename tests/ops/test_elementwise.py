@@ -238,6 +238,16 @@ def test_real_numbers_through_complex_ones() -> None:
     assert cr.grad(lambda x: np.real(x) + np.imag(x))(2.0) == 1
 
 
+@pytest.mark.parametrize("part", [np.real, np.imag, np.conj, np.abs, np.angle])
+@np.errstate(all="ignore")
+def test_complex_parts_behind_a_choice(part: Callable[[Any], Any]) -> None:
+    """What isn't taken is infinite here; what is taken must come through."""
+    f = lambda x: np.real(part(np.sqrt(x * (1 + 1j)) * x))
+    x = np.array([0.7, 0.0])
+    slope = cr.grad(lambda x: np.sum(np.where(x > 0, f(x) / x, 0.0)))(x)
+    np.testing.assert_allclose(slope, [difference(lambda x: f(x) / x, 0.7), 0], rtol=1e-7)
+
+
 def test_single_precision_complex() -> None:
     z = np.array([1 + 1j], np.complex64)
     assert cr.grad(lambda z: np.sum(np.abs(z)))(z).dtype == np.complex64

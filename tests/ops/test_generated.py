@@ -7,6 +7,7 @@ its `cases`, and each of them becomes one test per rule:
 - forward: the tangent against central differences, extrapolated after Richardson;
 - reverse: the dot test Re⟨g, J·t⟩ = Re⟨Jᵀ·g, t⟩;
 - second: forward over reverse against differences of the gradient (not where `smooth=False`);
+- choice: the gradient through a select, with infinite slopes behind what isn't taken;
 - batch: vmap over every choice of operands against a Python loop, and vmap of the gradient;
 - symbolic: value and derivative of the SymPy expression against those of the rules;
 - irregular: the marks of kinks, jumps and edges are truth values of the right shape.
@@ -290,6 +291,51 @@ def test_second(use: Use) -> None:
     reference = differences(gradient, xs, ts, 1e-3)
     for c, expected in zip(curvature, reference, strict=True):
         same(c, expected, {"rtol": 1e-5, "atol": 1e-7})
+
+
+# ---- behind a choice -----------------------------------------------------------------------------
+
+
+def nonzero_doubles(use: Use) -> bool:
+    args = use.draw()
+    chosen = [np.asarray(args[k]) for k in use.varying(args)]
+    return all(x.dtype.char in "dD" and x.all() for x in chosen)
+
+
+def hidden(x: Any) -> tuple[Any, Callable[[Any], Any], Any]:
+    """z, a function with f(z) = x that is vertical at 0, and its slope."""
+    flat = np.ravel(x)
+    if flat.dtype.kind == "c":
+        return flat, lambda z: np.exp(np.log(z)), np.ones(np.shape(x))
+    return flat**3, np.cbrt, 1 / (3 * np.square(x))
+
+
+@each([use for use in DIFFERENTIABLE if nonzero_doubles(use)])
+def test_behind_a_choice(use: Use) -> None:
+    """A choice of outputs, and infinite slopes before the operation that nothing chosen reads.
+
+    The operands come out of a function with one more entry, at 0 where it is vertical, which is
+    left out. Reverse mode has to know which entries count, whatever the operation does to them.
+    """
+    args = use.draw()
+    positions = use.varying(args)
+    xs = [args[k] for k in positions]
+    f = use.function(args, positions)
+    gs = cotangents(use, args)
+    taken = [np.asarray(use.rng.random(np.shape(g)) < 0.7) for g in gs]
+
+    def chosen(*zs: Any) -> tuple[Any, ...]:
+        parts = [how(z)[: np.size(x)] for (_, how, _), z, x in zip(before, zs, xs, strict=True)]
+        outs = f(*[np.reshape(part, np.shape(x)) for part, x in zip(parts, xs, strict=True)])
+        return tuple(np.where(c, out, 0) for c, out in zip(taken, outs, strict=True))
+
+    before = [hidden(x) for x in xs]
+    found = cr.vjp(chosen, *[np.append(z, 0) for z, _, _ in before])[1](tuple(gs))
+    masked = tuple(np.where(c, g, 0) for c, g in zip(taken, gs, strict=True))
+    plain = cr.vjp(f, *xs)[1](masked)
+    for slope, expected, (_, _, rate) in zip(found, plain, before, strict=True):
+        same(slope[:-1], np.ravel(expected * rate), {"rtol": 1e-9, "atol": 1e-11})
+        assert slope[-1] == 0
 
 
 # ---- batches -------------------------------------------------------------------------------------

@@ -98,6 +98,31 @@ def test_quantile_moves_with_its_fraction(agrees: Any) -> None:
     agrees(lambda x, q: np.quantile(x, q), X[0, 0], 0.3)
 
 
+@pytest.mark.parametrize("axis", [None, 0, (1, 2)])
+def test_quantiles_that_leave_out_nan(axis: Any) -> None:
+    holes = np.where(np.arange(60).reshape(3, 4, 5) % 7 == 1, np.nan, X)
+    for function in (
+        lambda x: np.nanmedian(x, axis=axis, keepdims=True),
+        lambda x: np.nanquantile(x, [[0.2], [0.9]], axis=axis),
+        lambda x: np.nanpercentile(x, 35, axis=axis),
+    ):
+        seen, gradient = cr.value_and_grad(lambda x, f=function: np.sum(np.sin(f(x))))(holes)
+        np.testing.assert_allclose(seen, np.sum(np.sin(function(holes))))
+        assert np.isfinite(gradient).all()
+        assert (gradient[np.isnan(holes)] == 0).all()
+        t = np.cos(holes)
+        h = 1e-4
+        ahead, behind = (np.sum(np.sin(function(holes + s * h * t))) for s in (1, -1))
+        np.testing.assert_allclose(np.nansum(gradient * t), (ahead - behind) / (2 * h), rtol=1e-5)
+
+
+def test_fractions_out_of_range() -> None:
+    with pytest.raises(cr.DomainError, match="quantile: q must lie between 0 and 1"):
+        cr.grad(lambda x: np.quantile(x, 1.5))(X)
+    with pytest.raises(cr.DomainError, match="percentile: q must lie between 0 and 100"):
+        cr.grad(lambda x: np.percentile(x, -1))(X)
+
+
 def test_other_methods_are_refused() -> None:
     with pytest.raises(cr.UnsupportedError, match="method='nearest'"):
         cr.grad(lambda x: np.quantile(x, 0.5, method="nearest"))(X)

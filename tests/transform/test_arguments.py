@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.tracing.stage import run
 
 V = np.array([0.3, 0.7, 1.1])
 
@@ -281,3 +282,55 @@ def test_a_closure_array_changed_while_tracing():
         return total
 
     np.testing.assert_allclose(cr.grad(f)(np.ones(2)), [6.0, 6.0])
+
+
+# ---- results that were filled element by element ------------------------------------------------
+
+
+def filled_buffer(x):
+    out = np.zeros(3)
+    for k in range(3):
+        out[k] = x * k
+    return out
+
+
+def written_array(x):
+    y = np.stack([x, x, x])
+    for k in range(3):
+        y[k] = x * k
+    return y
+
+
+def view_of_a_buffer(x):
+    out = np.zeros((2, 3))
+    for k in range(3):
+        out[1, k] = x * k
+    return out[1]
+
+
+DERIVATIVES = {
+    "jvp": lambda f: cr.jvp(f, (2.0,), (1.0,))[1],
+    "vjp": lambda f: [cr.vjp(f, 2.0)[1](row)[0] for row in np.eye(3)],
+    "linearize": lambda f: cr.linearize(f, 2.0)[1](1.0),
+    "jacfwd": lambda f: cr.jacfwd(f)(2.0),
+    "jacrev": lambda f: cr.jacrev(f)(2.0),
+    "vmap of jacfwd": lambda f: cr.vmap(cr.jacfwd(f))(np.full(2, 2.0))[1],
+    "jacfwd of vmap": lambda f: cr.jacfwd(lambda x: cr.vmap(f)(np.stack([x, x]))[1])(2.0),
+    "jacrev of checkpoint": lambda f: cr.jacrev(cr.checkpoint(f))(2.0),
+    "grad of a sum": lambda f: cr.vmap(lambda w: cr.grad(lambda x: np.sum(f(x) * w))(2.0))(
+        np.eye(3)
+    ),
+    "auxiliary": lambda f: cr.jacfwd(
+        lambda x: cr.grad(lambda y: (y * y, f(x)), has_aux=True)(x)[1]
+    )(2.0),
+    "program": lambda f: cr.jacfwd(lambda x: run(cr.trace(f, 2.0), x))(2.0),
+}
+
+
+@pytest.mark.parametrize("how", DERIVATIVES)
+@pytest.mark.parametrize("f", [filled_buffer, written_array, view_of_a_buffer])
+def test_results_filled_element_by_element(f, how):
+    np.testing.assert_allclose(DERIVATIVES[how](f), [0.0, 1.0, 2.0])
+    if how in ("jvp", "linearize", "jacfwd", "jacrev"):
+        nested = DERIVATIVES[how](lambda x: {"a": (f(x), x)})
+        np.testing.assert_allclose(nested["a"][0], [0.0, 1.0, 2.0])

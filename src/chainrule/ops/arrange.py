@@ -12,7 +12,7 @@ from chainrule.ir.primitive import Case, Draw, Flat, Linear, Primitive
 from chainrule.ir.types import ArrayType, type_of
 from chainrule.ops.family import broadcast, normal_axes, normal_axis, primitive, structural
 from chainrule.tracing.table import TABLE, Handler, implements
-from chainrule.tracing.trace import apply, memory_order
+from chainrule.tracing.trace import View, apply, memory_order, positions_of
 from chainrule.tracing.tracer import Tracer
 
 # ---- reshape -------------------------------------------------------------------------------------
@@ -59,8 +59,16 @@ def _ravel(a: Any, order: str = "C") -> Any:
     a = TABLE["operand"](a)
     if order == "K":
         # As the entries lie in memory: the axis with the longest steps first.
-        return _reshape(np.transpose(a, memory_order(a) or range(np.ndim(a))), (-1,))
-    return _reshape(a, (-1,), order)
+        return _ravel(np.transpose(a, memory_order(a) or range(np.ndim(a))))
+    if order == "A":
+        order = "F" if _is_column_major(a) else "C"
+    flat = _reshape(a, (-1,), order)
+    # Unlike reshape, it copies whatever doesn't lie in memory one after the other.
+    if type(a) is Tracer and (type(a.alias) is View or memory_order(a) is not None):
+        laid = positions_of(a)
+        in_place = laid.flags.c_contiguous if order == "C" else laid.flags.f_contiguous
+        return flat if in_place else TABLE["copy"](flat)
+    return flat
 
 
 @implements(np.squeeze, lists=True)

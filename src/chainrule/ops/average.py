@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.ops.family import normal_axes
+from chainrule.ir.primitive import Irregular, Partials
+from chainrule.ops.family import elementwise, normal_axes, unary
 from chainrule.tracing.table import TABLE, Handler, implements
+from chainrule.tracing.trace import apply
 
 _NONE = np._NoValue
 Axes = tuple[int, ...]
@@ -95,6 +97,23 @@ def _var(
     return np.true_divide(total, free)
 
 
+def _deviation_partial(y: Any, x: Any) -> Any:
+    still = np.equal(y, 0)
+    return np.where(still, 0, 0.5 / np.where(still, 1, y))
+
+
+# The square root of a variance: where nothing varies it has a kink rather than a vertical tangent.
+deviation = elementwise(
+    None,
+    Partials(_deviation_partial),
+    name="deviation",
+    value=np.sqrt,
+    symbolic=lambda S, x: S.Piecewise((0, S.Eq(x, 0)), (S.sqrt(x), True)),
+    cases=unary(0.1, 4.0, dtypes="df"),
+    irregular=(Irregular("kink", lambda y, x: np.equal(x, 0), "nothing varies here"),),
+)
+
+
 @implements(np.std, lists=True)
 def _std(
     a: Any,
@@ -111,8 +130,7 @@ def _std(
     variance = _var(
         a, axis, dtype, ddof=ddof, keepdims=keepdims, where=where, mean=mean, correction=correction
     )
-    still = np.equal(variance, 0)
-    return np.where(still, 0, np.sqrt(np.where(still, 1, variance)))
+    return apply(deviation, variance)
 
 
 def _leaving_out_nan(function: Handler) -> Handler:

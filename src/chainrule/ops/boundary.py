@@ -82,37 +82,32 @@ def _call_symbolic(sympy: Any, *arrays: Any, callee: Callee) -> Any:
     return None if callee.symbolic is None else callee.symbolic(sympy, *arrays)
 
 
-# Its case is a callee written out by hand: (x, y) → (x·y, sin x).
+# Their case is a callee written out by hand: x → (x², sin x).
 def _example(*, reverse: bool) -> Callee:
-    def function(x: Any, y: Any) -> tuple[Any, Any]:
-        return x * y, np.sin(x)
+    def function(x: Any) -> tuple[Any, Any]:
+        return x * x, np.sin(x)
 
-    def forward(tangents: Any, x: Any, y: Any) -> tuple[Any, Any]:
-        tx, ty = tangents
-        along_x = None if tx is None else tx * y
-        along_y = None if ty is None else x * ty
-        product = along_y if along_x is None else along_x
-        if along_x is not None and along_y is not None:
-            product = along_x + along_y
-        return product, None if tx is None else np.cos(x) * tx
+    def forward(tangents: Any, x: Any) -> tuple[Any, Any]:
+        (t,) = tangents
+        return 2 * x * t, np.cos(x) * t
 
-    def backward(gs: Any, x: Any, y: Any) -> tuple[Any, Any]:
+    def backward(gs: Any, x: Any) -> tuple[Any]:
         g, h = (np.zeros(np.shape(x)) if part is None else part for part in gs)
-        return g * y + h * np.cos(x), g * x
+        return (2 * g * x + h * np.cos(x),)
 
-    def symbolic(sympy: Any, x: Any, y: Any) -> tuple[Any, Any]:
-        return x * y, np.frompyfunc(sympy.sin, 1, 1)(x)
+    def symbolic(sympy: Any, x: Any) -> tuple[Any, Any]:
+        return x * x, np.frompyfunc(sympy.sin, 1, 1)(x)
 
-    # Elementwise on equal shapes: a batch is just another axis.
-    example = Callee(
-        "product_and_sine", function, forward, backward if reverse else None,
-        lambda size, flags: example, symbolic,
-    )  # fmt: skip
+    def batched(size: int, flags: tuple[bool, ...]) -> Callee:
+        return example  # entry by entry: a batch is just another axis
+
+    rule = backward if reverse else None
+    example = Callee("square_and_sine", function, forward, rule, batched, symbolic)
     return example
 
 
 def _cases(*, reverse: bool) -> tuple[Case, ...]:
-    return (Case((Draw((3,)), Draw((3,))), {"callee": _example(reverse=reverse)}),)
+    return (Case((Draw((3,)),), {"callee": _example(reverse=reverse)}),)
 
 
 # Its derivative is the callee's forward map; reverse mode transposes it, and so runs it again.

@@ -11,7 +11,7 @@ from chainrule.ir.types import ArrayType
 from chainrule.ops.family import primitive, real_dtype
 from chainrule.ops.matrices import dagger, inexact, lapack, matrix, stacked
 from chainrule.tracing.table import implements
-from chainrule.tracing.trace import apply
+from chainrule.tracing.trace import apply, ground
 
 _REGULAR = np.array([[2.0, -1.0, 0.5], [0.3, 1.5, -0.7], [-0.4, 0.8, 1.1]])
 _STACK = np.stack([_REGULAR, _REGULAR.T + np.eye(3)])
@@ -64,14 +64,19 @@ def _pinv(a: Any, rcond: Any = None, *, rtol: Any = np._NoValue) -> Any:
 
 @implements(np.linalg.lstsq)
 def _lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
-    """Through the pseudo-inverse, so that the derivative holds at constant rank."""
+    """Through the pseudo-inverse, so that the derivative holds at constant rank.
+
+    Without values the rank is taken to be full where the shape of the residuals depends on it.
+    """
     a, b = inexact(a, "lstsq"), inexact(b, "lstsq")
     rows, columns = np.shape(a)
     cut = float(np.finfo(a.dtype).eps) * max(rows, columns) if rcond is None else float(rcond)
     s = np.linalg.svdvals(a)
-    rank = int(np.sum(s > cut * s[0])) if min(rows, columns) else 0
+    rank: Any = np.sum(s > cut * s[0]) if min(rows, columns) else 0
+    known = ground(rank)
+    rank = rank if known is None else int(known)
     x = np.matmul(apply(pinv, a, rcond=cut), b)
-    if rank < columns or rows <= columns:
+    if rows <= columns or (known is not None and rank < columns):
         return x, np.zeros((0,), real_dtype(np.result_type(x))), rank, s
     away = b - np.matmul(a, x)
     squares = np.real(away * np.conj(away)) if away.dtype.kind == "c" else away * away

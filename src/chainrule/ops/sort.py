@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from chainrule.base.errors import ShapeError, UnsupportedError
+from chainrule.base.errors import DomainError, ShapeError, UnsupportedError
 from chainrule.ir.primitive import Case, Custom, Draw, Flat, Irregular, Linear, Primitive
 from chainrule.ir.types import ArrayType
 from chainrule.ops.family import normal_axes, normal_axis, ones_at, primitive
 from chainrule.tracing.table import TABLE, implements
-from chainrule.tracing.trace import apply
+from chainrule.tracing.trace import apply, ground
 
 Axes = tuple[int, ...]
 
@@ -206,7 +207,7 @@ def _ordered(a: Any, axis: Any) -> tuple[Any, Axes]:
 def _quantile(
     a: Any, q: Any, axis: Any = None, *, method: str = "linear", keepdims: Any = False
 ) -> Any:
-    return _at_fractions(a, TABLE["operand"](q), axis, method, keepdims, "quantile")
+    return _at_fractions(a, q, axis, method, keepdims, "quantile")
 
 
 @implements(np.percentile)
@@ -217,26 +218,75 @@ def _percentile(
     return _at_fractions(a, fractions, axis, method, keepdims, "percentile")
 
 
-def _at_fractions(a: Any, q: Any, axis: Any, method: str, keepdims: Any, what: str) -> Any:
+@implements(np.nanquantile)
+def _nanquantile(
+    a: Any, q: Any, axis: Any = None, *, method: str = "linear", keepdims: Any = False
+) -> Any:
+    return _at_fractions(a, q, axis, method, keepdims, "nanquantile", _among_numbers)
+
+
+@implements(np.nanpercentile)
+def _nanpercentile(
+    a: Any, q: Any, axis: Any = None, *, method: str = "linear", keepdims: Any = False
+) -> Any:
+    fractions = np.true_divide(TABLE["operand"](q), 100)
+    return _at_fractions(a, fractions, axis, method, keepdims, "nanpercentile", _among_numbers)
+
+
+@implements(np.nanmedian)
+def _nanmedian(a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
+    return _at_fractions(a, 0.5, axis, "linear", keepdims, "nanmedian", _among_numbers)
+
+
+def _among_all(ordered: Any, q: Any) -> Any:
+    """Entries of sorted rows at fractions of the way, for every fraction; NaN if there is any."""
+    count = np.shape(ordered)[-1]
+    place = q * (count - 1)
+    low = TABLE["astype"](np.clip(np.floor(place), 0, max(count - 2, 0)), np.dtype(np.intp))
+    at = TABLE["getitem"]
+    below, above = at(ordered, (..., low)), at(ordered, (..., np.minimum(low + 1, count - 1)))
+    kind = np.result_type(ordered, 0.0)
+    found = below + (above - below) * TABLE["astype"](place - low, kind)
+    if kind.kind == "f":
+        found = np.where(np.isnan(ordered[..., -1:]), math.nan, found)
+    return np.moveaxis(found, -1, 0)
+
+
+def _among_numbers(ordered: Any, q: Any) -> Any:
+    """The same among those entries that aren't NaN, which stand in front."""
+    *shape, count = np.shape(ordered)
+    rows = np.reshape(ordered, (math.prod(shape), count))
+    last = np.sum(np.logical_not(np.isnan(rows)), axis=-1) - 1
+    place = q[:, None] * np.maximum(last, 0)
+    low = TABLE["astype"](np.floor(place), np.dtype(np.intp))
+    high = np.minimum(low + 1, np.maximum(last, 0))
+    at, row = TABLE["getitem"], np.arange(math.prod(shape))
+    below, above = at(rows, (row, low)), at(rows, (row, high))
+    weight = TABLE["astype"](place - low, np.result_type(ordered, 0.0))
+    return np.reshape(below + (above - below) * weight, (np.shape(q)[0], *shape))
+
+
+def _at_fractions(
+    a: Any,
+    q: Any,
+    axis: Any,
+    method: str,
+    keepdims: Any,
+    what: str,
+    among: Callable[[Any, Any], Any] = _among_all,
+) -> Any:
     if method != "linear":
         raise UnsupportedError(
             f"np.{what}: method={method!r} can't be traced", fix="use method='linear'"
         )
-    a = TABLE["operand"](a)
+    a, q = TABLE["operand"](a), TABLE["operand"](q)
+    fractions = ground(q)
+    if fractions is not None and not np.all((fractions >= 0) & (fractions <= 1)):
+        whole = 100 if what.endswith("percentile") else 1
+        raise DomainError(f"{what}: q must lie between 0 and {whole}")
     ordered, axes = _ordered(a, axis)
-    count = np.shape(ordered)[-1]
-    if count == 0:
+    if np.shape(ordered)[-1] == 0:
         raise ShapeError(f"{what}: an empty array has none", {"shape": np.shape(a)})
-    shape = np.shape(q)
-    place = np.reshape(q, (-1,)) * (count - 1)
-    low = TABLE["astype"](np.clip(np.floor(place), 0, max(count - 2, 0)), np.dtype(np.intp))
-    high = np.minimum(low + 1, count - 1)
-    at = TABLE["getitem"]
-    below, above = at(ordered, (..., low)), at(ordered, (..., high))
-    kind = np.result_type(ordered, 0.0)
-    weight = TABLE["astype"](place - low, kind)
-    found = below + (above - below) * weight
-    if kind.kind == "f":
-        found = np.where(np.isnan(ordered[..., -1:]), math.nan, found)
-    found = np.reshape(np.moveaxis(found, -1, 0), (*shape, *np.shape(ordered)[:-1]))
-    return np.reshape(found, (*shape, *ones_at(np.shape(a), axes))) if keepdims else found
+    found = among(ordered, np.reshape(q, (-1,)))
+    found = np.reshape(found, (*np.shape(q), *np.shape(ordered)[:-1]))
+    return np.reshape(found, (*np.shape(q), *ones_at(np.shape(a), axes))) if keepdims else found

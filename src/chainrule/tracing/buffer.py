@@ -36,7 +36,8 @@ class Buffer(np.ndarray):
             root = source if source._root is None else source._root
             base = self.base
             if base is not None and (base is root or base is root.base):
-                self._root, self._computed = root, root._computed
+                self._root = root
+                self._computed, self._stale = root._computed, root._stale
             else:
                 self._computed = True
                 self._stale = root._cell is not None

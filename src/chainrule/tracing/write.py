@@ -82,7 +82,7 @@ def _row(x: Tracer, root: Tracer, index: tuple[Any, ...]) -> Place | None:
     if x is root:
         return _place(index, tuple(x.shape)) if index else None
     view = x.alias
-    if view.parent is root and (index == (Ellipsis,) or index == (slice(None),)):
+    if view.parent is root and len(index) == 1 and _is_all(index[0]):
         # `y[i] += 1` is, to Python, a write to all of the view y[i].
         how = view.params.get("index")
         return _place(how, tuple(root.shape)) if type(how) is tuple and how else None
@@ -90,6 +90,10 @@ def _row(x: Tracer, root: Tracer, index: tuple[Any, ...]) -> Place | None:
     if place is None or memory_order(root) is not None:
         return None
     return tuple(map(int, np.unravel_index(int(positions_of(x)[place]), root.shape)))
+
+
+def _is_all(entry: Any) -> bool:
+    return entry is Ellipsis or (type(entry) is slice and entry == slice(None))
 
 
 def _place(index: tuple[Any, ...], shape: tuple[int, ...]) -> Place | None:

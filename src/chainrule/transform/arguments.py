@@ -47,6 +47,11 @@ def chosen(argnums: Argnums, count: int, caller: str) -> tuple[int, ...]:
                 "arguments that are differentiated must be passed by position",
             )
         positions.append(number % count)
+    if len(set(positions)) < len(positions):
+        raise ArgumentError(
+            f"{caller}: argnums={argnums!r} names an argument twice",
+            {"given": f"{count} positional argument{'s' * (count != 1)}"},
+        )
     return tuple(positions)
 
 

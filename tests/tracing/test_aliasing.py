@@ -1,0 +1,187 @@
+"""Random little programs of views and writes, against plain NumPy.
+
+A program is a list of steps, each a name of an operation and three numbers that choose among what
+there is. The same interpreter runs it on plain and on traced arrays, so that every difference in
+aliasing shows in the value, and every difference in a derivative rule in the gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+import chainrule as cr
+
+Step = tuple[str, int, int, int]
+
+SHAPES = [(4,), (2, 3), (3, 2), (2, 2, 2), (6,)]
+
+
+def part(shape: tuple[int, ...], p: int, q: int) -> tuple[Any, ...]:
+    """A basic index for a shape."""
+    index: list[Any] = []
+    for n in shape:
+        kind, p = p % 6, p // 6
+        if kind == 0 and n:
+            index.append(q % n)
+        elif kind == 1:
+            index.append(slice(None, None, -1))
+        elif kind == 2:
+            index.append(slice(1, None))
+        elif kind == 3:
+            index.append(slice(None, None, 2))
+        elif kind == 4:
+            index.append(slice(0, max(1, n - 1)))
+        else:
+            index.append(slice(None))
+    return tuple(index)
+
+
+def factors(size: int) -> list[tuple[int, ...]]:
+    pairs = [(a, size // a) for a in range(1, size + 1) if size % a == 0]
+    return [(size,), *pairs, (1, size, 1)] if size else [(0,), (1, 0)]
+
+
+def view(a: Any, p: int, q: int) -> Any:
+    choice = p % 7
+    if choice == 0:
+        return a.T
+    if choice == 1:
+        shapes = factors(a.size)
+        return a.reshape(shapes[q % len(shapes)])
+    if choice == 2:
+        return np.ravel(a)
+    if choice == 3 and a.ndim > 1:
+        return np.swapaxes(a, 0, 1)
+    if choice == 4:
+        return np.flip(a)
+    if choice == 5:
+        return a[None]
+    return a[part(a.shape, p // 7, q)]
+
+
+def run(a: Any, steps: list[Step]) -> Any:
+    """Run a program on an array that it may change; a scalar that all of it enters."""
+    names = [a]
+    total = 0.0
+    for name, k, p, q in steps:
+        x, y = names[k % len(names)], names[q % len(names)]
+        if name == "view":
+            result = view(x, p, q)
+            if result.ndim:
+                names.append(result)
+        elif name == "copy":
+            names.append([x * 1.5, x.copy(), x[[0, -1]] if len(x) else x * 1.0][p % 3])
+        elif name == "add":
+            x += 0.3 * np.sin(y).sum()
+        elif name == "scale":
+            x *= 1.1
+        elif name == "same" and x.shape == y.shape:
+            x -= 0.2 * y
+        elif name == "element" and x.size:
+            place = np.unravel_index(p % x.size, x.shape)
+            x[tuple(map(int, place))] = 0.7 * np.cos(y).sum()
+        elif name == "row" and len(x):
+            x[p % len(x)] = 0.4 * y.sum()
+        elif name == "grow" and len(x):
+            x[p % len(x)] += 0.4 * y.mean() if y.size else 0.1
+        elif name == "part":
+            x[part(x.shape, p, q)] = 0.6 * y.sum()
+        elif name == "mask":
+            x[np.arange(x.size).reshape(x.shape) % 3 == p % 3] = 0.5 * y.sum()
+        elif name == "read":
+            total = total + np.sum(np.sin(x))
+        elif name == "entry" and x.size:
+            place = np.unravel_index(p % x.size, x.shape)
+            total = total + x[tuple(map(int, place))] ** 2
+        elif name == "copy over" and len(x) > 1:
+            x[1:] = x[:-1]
+    return total + sum(np.sum(np.cos(0.5 * x) * (k + 1)) for k, x in enumerate(names))
+
+
+OPERATIONS = [
+    "view", "view", "view", "copy", "add", "scale", "same", "element", "element", "row", "grow",
+    "part", "mask", "read", "entry", "copy over",
+]  # fmt: skip
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(OPERATIONS),
+        st.integers(0, 5),
+        st.integers(0, 500),
+        st.integers(0, 20),
+    ),
+    min_size=1,
+    max_size=9,
+)
+
+
+def arrays(shape: tuple[int, ...], order: str) -> np.ndarray:
+    size = int(np.prod(shape))
+    return np.asarray(np.linspace(0.2, 1.3, size).reshape(shape) ** 2, order=order)
+
+
+def on_argument(steps: list[Step]) -> Callable[[Any], Any]:
+    return lambda x: run(x, steps)
+
+
+def on_buffer(steps: list[Step], order: str) -> Callable[[Any], Any]:
+    def f(x: Any) -> Any:
+        buffer = np.zeros(x.shape, order=order)
+        buffer[...] = x
+        return run(buffer, steps)
+
+    return f
+
+
+def check(f: Callable[[Any], Any], x: np.ndarray) -> None:
+    before = x.copy()
+    expected = f(x.copy(order="K"))
+    value, gradient = cr.value_and_grad(f)(x)
+    np.testing.assert_allclose(value, expected, rtol=1e-12, atol=1e-12)
+    np.testing.assert_array_equal(x, before)
+    direction = np.cos(np.arange(x.size, dtype=float)).reshape(x.shape)
+    h = 1e-5
+
+    def at(step: float) -> Any:
+        moved = np.asarray(x + step * direction, order="F" if np.isfortran(x) else "C")
+        return f(moved)
+
+    numeric = (8 * (at(h) - at(-h)) - (at(2 * h) - at(-2 * h))) / (12 * h)
+    size = max(1.0, abs(numeric), abs(value))
+    np.testing.assert_allclose(np.sum(gradient * direction), numeric, atol=1e-6 * size, rtol=1e-6)
+    out, tangent = cr.jvp(f, (x,), (direction,))
+    np.testing.assert_allclose(out, expected, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(tangent, np.sum(gradient * direction), rtol=1e-9, atol=1e-9)
+
+
+@given(STEPS, st.sampled_from(SHAPES), st.sampled_from("CF"))
+def test_argument(steps: list[Step], shape: tuple[int, ...], order: str) -> None:
+    check(on_argument(steps), arrays(shape, order))
+
+
+@given(STEPS, st.sampled_from(SHAPES), st.sampled_from("CF"))
+def test_buffer(steps: list[Step], shape: tuple[int, ...], order: str) -> None:
+    check(on_buffer(steps, order), arrays(shape, "C"))
+
+
+@given(STEPS, st.sampled_from(SHAPES), st.booleans())
+def test_batch(steps: list[Step], shape: tuple[int, ...], buffer: bool) -> None:
+    f = on_buffer(steps, "C") if buffer else on_argument(steps)
+    x = arrays(shape, "C")
+    batch = np.stack([x, 0.5 * x, x - 0.3])
+    expected = [f(row.copy()) for row in batch]
+    np.testing.assert_allclose(cr.vmap(f)(batch), expected, rtol=1e-11, atol=1e-11)
+
+
+@given(STEPS, st.sampled_from(SHAPES))
+def test_second_derivative(steps: list[Step], shape: tuple[int, ...]) -> None:
+    f = on_argument(steps)
+    x = arrays(shape, "C")
+    t = np.cos(np.arange(x.size, dtype=float)).reshape(x.shape)
+    forward = cr.jvp(cr.grad(f), (x,), (t,))[1]
+    reverse = cr.grad(lambda x: np.sum(cr.grad(f)(x) * t))(x)
+    np.testing.assert_allclose(forward, reverse, rtol=1e-8, atol=1e-8)
