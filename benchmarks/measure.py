@@ -43,7 +43,7 @@ def one_core() -> str:
     if not hasattr(os, "sched_setaffinity"):
         return "threads limited to one by environment variables"
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    return "one core"
+    return "everybody kept on one of them"
 
 
 def compete(

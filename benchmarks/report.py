@@ -57,7 +57,7 @@ def document(tables: Sequence[str], conditions: str) -> str:
     blocks = "\n\n".join(f"```text\n{text}\n```" for text in tables)
     return f"""# Results
 
-Measured on {date} by `./run bench`: {processor()}, {conditions}.
+Measured on {date} by `python -m benchmarks` (`./run bench --peers`): {processor()}, {conditions}.
 Versions: {versions()}.
 
 Every result is checked against a float64 reference first. Medians of interleaved rounds; ± is half

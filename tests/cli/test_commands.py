@@ -174,4 +174,5 @@ def test_the_demo_compares_and_learns(capsys, monkeypatch):
 
 def test_the_network_reaches_93_percent():
     images = demo.load_images(seed=0)
-    assert demo.train(images, epochs=10, seed=0) >= 0.93
+    # The demo itself takes ten epochs.
+    assert demo.train(images, epochs=4, seed=0) >= 0.93

@@ -96,7 +96,7 @@ class Undefined:
 Derivative = Partials | Linear | Multilinear | Custom | Flat | Undefined
 
 
-# ---- test cases, and where an operation is not smooth ---------------------------------------------
+# ---- test cases, and where an operation is not smooth --------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ class Irregular:
     reason: str
 
 
-# ---- the record -----------------------------------------------------------------------------------
+# ---- the record ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -263,7 +263,7 @@ def _reads(rule: Rule | float, operands: int) -> int:
         try:
             # A rule may also take parameters; those that need one read everything (see below).
             result = rule(*values)
-        except Exception:  # noqa: BLE001 - any failure at all means: assume that it was read
+        except Exception:  # any failure at all means: assume that it was read
             mask |= 1 << position
             continue
         if result is probe or probe.touched:

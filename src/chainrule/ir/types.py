@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-_SHORT = {"f": "f", "c": "c", "i": "i", "u": "u"}
-_PYTHON_SCALARS = {bool: np.dtype(bool), int: np.dtype(int), float: np.dtype(float)}
-_PYTHON_SCALARS[complex] = np.dtype(complex)
+_PYTHON_SCALARS: dict[type, np.dtype[Any]] = {
+    kind: np.dtype(kind) for kind in (bool, int, float, complex)
+}
 _WEAK_CLASS = {"i": int, "f": float, "c": complex}
 
 
@@ -39,8 +39,8 @@ class ArrayType(NamedTuple):
 
 def dtype_name(dtype: np.dtype[Any]) -> str:
     """f64, f32, i64, u8, c128, bool."""
-    if dtype.kind in _SHORT:
-        return f"{_SHORT[dtype.kind]}{dtype.itemsize * 8}"
+    if dtype.kind in "fciu":
+        return f"{dtype.kind}{dtype.itemsize * 8}"
     return dtype.name
 
 

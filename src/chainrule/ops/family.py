@@ -53,9 +53,10 @@ def elementwise(
         special: names in scipy.special that mean this operation.
         also: further NumPy functions that mean it (np.abs for np.absolute is the same object).
     """
+    resolver = value if ufunc is None and isinstance(value, np.ufunc) else ufunc
     op = primitive(
         name=name or ufunc.__name__,
-        type_rule=elementwise_type(ufunc),
+        type_rule=elementwise_type(resolver),
         value=value or ufunc,
         derivative=derivative,
         batch=elementwise_batch,

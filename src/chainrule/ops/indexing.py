@@ -20,7 +20,7 @@ from chainrule.ops.index_plan import (
     split_index,
 )
 from chainrule.tracing.table import TABLE, implements
-from chainrule.tracing.trace import apply, link, refresh
+from chainrule.tracing.trace import apply, link, memory_order, refresh
 from chainrule.tracing.tracer import Tracer
 from chainrule.tracing.write import logged, write
 
@@ -234,11 +234,8 @@ def _put_value(x: Any, v: Any, *arrays: Any, index: tuple[Any, ...]) -> Any:
     except IndexError as error:
         raise out_of_bounds(x, index, error) from None
     except ValueError:
-        where = result[full_index(index, arrays)]
-        raise ShapeError(
-            "a value doesn't fit the place that it is written to",
-            {"place": type_of(where), "value": type_of(np.asarray(v))},
-        ) from None
+        _check_fit(type_of(result[full_index(index, arrays)]), type_of(v))
+        raise
     return result
 
 
@@ -285,20 +282,28 @@ def _put_batch(
         ArrayType(np.shape(a)[b:], np.dtype(int)) for a, b in zip(arrays, batched[2:], strict=True)
     ]
     place = indexed_type(ArrayType(shape, np.dtype(float)), *kinds, index=index).shape
-    if batched[1]:
-        v = np.reshape(v, (size, *(1,) * (len(place) - np.ndim(v) + 1), *np.shape(v)[1:]))
+    kind = np.shape(v)[batched[1] :]
+    _check_fit(ArrayType(place, x.dtype), ArrayType(kind, x.dtype))
+    kind = (1,) * (len(place) - len(kind)) + kind[max(0, len(kind) - len(place)) :]
+    v = np.reshape(v, (size, *kind) if batched[1] else kind)
     v = np.transpose(np.broadcast_to(v, (size, *place)), inverse(plan.order))
     return apply(op, x, v, *plan.arrays, index=plan.index)
 
 
 def _put_type(x: ArrayType, v: ArrayType, *arrays: ArrayType, index: Any) -> ArrayType:
-    place = indexed_type(x, *arrays, index=index)
-    trimmed = v.shape[max(0, v.ndim - place.ndim) :]
-    if np.broadcast_shapes(trimmed, place.shape) != place.shape:
+    _check_fit(indexed_type(x, *arrays, index=index), v)
+    return ArrayType(x.shape, x.dtype)
+
+
+def _check_fit(place: ArrayType, v: ArrayType) -> None:
+    """Whether an assignment broadcasts; leading axes of length 1 are ignored."""
+    extra = max(0, v.ndim - place.ndim)
+    aligned = (1,) * (place.ndim - v.ndim) + v.shape[extra:]
+    fits = all(n in (1, m) for n, m in zip(aligned, place.shape, strict=True))
+    if not fits or any(n != 1 for n in v.shape[:extra]):
         raise ShapeError(
             "a value doesn't fit the place that it is written to", {"place": place, "value": v}
         )
-    return ArrayType(x.shape, x.dtype)
 
 
 put = primitive(
@@ -360,7 +365,9 @@ def _put(x: Any, index: tuple[Any, ...], value: Any) -> Any:
     """x with x[index] = value, as a new array."""
     if len(index) == 1 and isinstance(index[0], (np.ndarray, Tracer)):
         mask = index[0]
-        if mask.dtype.kind == "b" and np.shape(value) == () and np.shape(mask) == np.shape(x):
+        simple = mask.dtype.kind == "b" and np.shape(value) == () and np.shape(mask) == np.shape(x)
+        # The result must lie in memory as x did, for views of x to stay what they were.
+        if simple and memory_order(mask) is None and memory_order(x) is None:
             return np.where(mask, value, x)
     if len(index) == 1 and (truth := _truth(index[0])) is not None:
         return apply(put, x, value, index=(None,)) if truth else x

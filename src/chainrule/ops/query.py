@@ -71,7 +71,10 @@ def _shares_memory(a: Any, b: Any, /, max_work: Any = None) -> bool:
 
 
 def _filled(value: float) -> Any:
-    def like(a: Any, /, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None) -> Any:
+    def like(
+        a: Any, /, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None,
+        *, device: Any = None,
+    ) -> Any:  # fmt: skip
         kind = a.dtype if dtype is None else np.dtype(dtype)
         return np.full(a.shape if shape is None else shape, value, kind)
 

@@ -108,8 +108,14 @@ class Body(NamedTuple):
     tree: Any
 
 
-def trace_body(f: Callable[..., Any], operands: Sequence[Any]) -> Body:
-    """Record f(*operands): with values where every operand has one, else without."""
+Run = tuple[list[Any], list[Any]]
+
+
+def trace_body(f: Callable[..., Any], operands: Sequence[Any]) -> tuple[Body, Run | None]:
+    """Record f(*operands): with values where every operand has one, else without.
+
+    Returns the plain inputs and outputs of this one run too, if it had any.
+    """
     known = all(ground(operand) is not None for operand in operands)
     trace: BodyTrace | StagedBody = BodyTrace() if known else StagedBody()
     inputs = [trace.enter(operand) for operand in operands]
@@ -125,7 +131,11 @@ def trace_body(f: Callable[..., Any], operands: Sequence[Any]) -> Body:
     met = list(trace.entrance.met.values())
     name = getattr(f, "__name__", type(f).__name__)
     outputs = [leaves[k] for k in places]
-    program = close(trace, [*inputs, *(inner for _, inner in met)], outputs, name)
+    inner_inputs = [*inputs, *(inner for _, inner in met)]
+    ran: Run | None = None
+    if known and not any(type(t.value) is Tracer for t in (*inner_inputs, *outputs)):
+        ran = [t.value for t in inner_inputs], [t.value for t in outputs]
+    program = close(trace, inner_inputs, outputs, name)
     for k in places:
         leaves[k] = ArrayType(tuple(leaves[k].shape), leaves[k].dtype, leaves[k].weak)
-    return Body(program, tuple(outer for outer, _ in met), tuple(leaves), places, tree)
+    return Body(program, tuple(outer for outer, _ in met), tuple(leaves), places, tree), ran

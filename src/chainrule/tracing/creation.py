@@ -237,7 +237,7 @@ class _Swap:
 
 
 def _numpy_replacements() -> dict[str, Any]:
-    new = {"array": _array, "full": _full}
+    new: dict[str, Any] = {"array": _array, "full": _full}
     new |= {name: _made(name) for name in _CREATORS if name != "full"}
     new |= {name: _as_array(name) for name in _CONVERTERS}
     new |= {name: _like(name) for name in _LIKES}

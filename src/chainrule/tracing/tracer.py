@@ -141,7 +141,7 @@ class Tracer:
         return math.trunc(self.owner.concrete(self, "math.trunc()"))
 
     def __round__(self, digits: int | None = None) -> Any:
-        return np.round(self, digits or 0)  # type: ignore[call-overload]
+        return np.round(self, digits or 0)
 
     def item(self, *index: int) -> Any:
         """The single element, still traced, so that its derivative is kept."""
@@ -196,45 +196,45 @@ class Tracer:
 
     @property
     def T(self) -> Any:
-        return np.transpose(self)  # type: ignore[call-overload]
+        return np.transpose(self)
 
     @property
     def mT(self) -> Any:
-        return np.matrix_transpose(self)  # type: ignore[call-overload]
+        return np.matrix_transpose(self)
 
     @property
     def real(self) -> Any:
-        return np.real(self)  # type: ignore[call-overload]
+        return np.real(self)
 
     @real.setter
     def real(self, value: Any) -> None:
-        self[...] = value + 1j * np.imag(self)  # type: ignore[call-overload]
+        self[...] = value + 1j * np.imag(self)
 
     @property
     def imag(self) -> Any:
-        return np.imag(self)  # type: ignore[call-overload]
+        return np.imag(self)
 
     @imag.setter
     def imag(self, value: Any) -> None:
-        self[...] = np.real(self) + 1j * value  # type: ignore[call-overload]
+        self[...] = np.real(self) + 1j * value
 
     @property
     def flat(self) -> Iterator[Any]:
-        return iter(np.reshape(self, (-1,)))  # type: ignore[call-overload]
+        return iter(np.reshape(self, (-1,)))
 
     def reshape(self, *shape: Any, order: str = "C") -> Any:
         target = shape[0] if len(shape) == 1 else shape
-        return np.reshape(self, target, order=order)  # type: ignore[call-overload]
+        return np.reshape(self, target, order=order)
 
     def transpose(self, *axes: Any) -> Any:
         order = axes[0] if len(axes) == 1 else (axes or None)
-        return np.transpose(self, order)  # type: ignore[call-overload]
+        return np.transpose(self, order)
 
     def fill(self, value: Any) -> None:
         self[...] = value
 
     def conj(self) -> Any:
-        return np.conjugate(self)  # type: ignore[call-overload]
+        return np.conjugate(self)
 
     conjugate = conj
 
@@ -257,7 +257,7 @@ class Tracer:
     # ---- operators that need more than a table entry -------------------------------------------
 
     def __pos__(self) -> Any:
-        return np.positive(self)  # type: ignore[call-overload]
+        return np.positive(self)
 
     def __divmod__(self, other: Any) -> Any:
         return self // other, self % other
@@ -369,12 +369,12 @@ for _function in (
 
 def _flatten(self: Tracer, order: str = "C") -> Any:
     """A copy, collapsed to one dimension."""
-    return TABLE["copy"](np.reshape(self, (-1,), order=order))  # type: ignore[call-overload]
+    return TABLE["copy"](np.reshape(self, (-1,), order=order))
 
 
 def _sort(self: Tracer, axis: int = -1, kind: Any = None, order: Any = None) -> None:
     """Sort in place."""
-    self[...] = np.sort(self, axis=axis)  # type: ignore[call-overload]
+    self[...] = np.sort(self, axis=axis)
 
 
 setattr(Tracer, "flatten", _flatten)

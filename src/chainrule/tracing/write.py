@@ -55,7 +55,7 @@ def write(x: Tracer, index: tuple[Any, ...], value: Any) -> None:
     else:
         # Counted along the memory, as `positions_of` does.
         order = memory_order(root) or tuple(range(root.ndim))
-        laid = np.transpose(base, order)  # type: ignore[call-overload]
+        laid = np.transpose(base, order)
         spots = TABLE["getitem"](positions_of(x), index)
         flat = TABLE["put"](np.reshape(laid, (-1,)), (spots,), value)
         back = tuple(order.index(k) for k in range(len(order)))
