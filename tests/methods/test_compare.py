@@ -166,3 +166,14 @@ def test_memory_is_measured_beside_another_measurement():
         assert tracemalloc.is_tracing()
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "f", [lambda x: np.abs(x) + np.floor(x), np.sqrt], ids=["a jump", "an infinite slope"]
+)
+def test_differences_that_do_not_settle_are_not_said_to_agree(f):
+    with np.errstate(all="ignore"):
+        verdict = cr.compare(f, 0.0).verdict
+    undecided, agreeing = verdict.splitlines()
+    assert undecided.startswith("finite difference can't tell here")
+    assert agreeing == "symbolic, forward mode, reverse mode agree"

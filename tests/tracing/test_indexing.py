@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import chainrule as cr
@@ -19,6 +19,7 @@ from chainrule.base.errors import (
     UnsupportedError,
 )
 
+ENTRIES = "integer slice slice array array list mask none ellipsis".split()
 SHAPES = st.lists(st.integers(0, 4), min_size=1, max_size=4).map(tuple)
 
 
@@ -28,7 +29,7 @@ def entries(draw: st.DrawFn, shape: tuple[int, ...], spread: tuple[int, ...]) ->
     index: list[Any] = []
     axis = 0
     for _ in range(draw(st.integers(1, 4))):
-        kind = draw(st.sampled_from("integer slice slice array array list mask none ellipsis".split()))
+        kind = draw(st.sampled_from(ENTRIES))
         if kind == "none":
             index.append(None)
         elif kind == "ellipsis":
@@ -63,7 +64,11 @@ def entries(draw: st.DrawFn, shape: tuple[int, ...], spread: tuple[int, ...]) ->
 def places(draw: st.DrawFn) -> tuple[tuple[int, ...], Any]:
     shape = draw(SHAPES)
     spread = draw(st.lists(st.integers(0, 3), min_size=1, max_size=2).map(tuple))
-    return shape, draw(entries(shape, spread))
+    index = draw(entries(shape, spread))
+    # On an array without entries NumPy lets masks of a wrong length pass.
+    masks = [entry for entry in index if isinstance(entry, np.ndarray) and entry.dtype.kind == "b"]
+    assume(0 not in shape or not masks)
+    return shape, index
 
 
 def example(shape: tuple[int, ...]) -> np.ndarray:
@@ -138,6 +143,16 @@ def value_for(place: tuple[int, ...], kind: str) -> np.ndarray:
 KINDS = st.sampled_from(["whole", "scalar", "leading", "trailing", "ones"])
 
 
+def written(x: np.ndarray, index: Any, v: np.ndarray) -> np.ndarray:
+    """What NumPy makes of the assignment, if it takes it."""
+    result = x.copy()
+    try:
+        result[index] = v
+    except (ValueError, TypeError):
+        assume(False)
+    return result
+
+
 @given(places(), KINDS)
 def test_write(place: Any, kind: str) -> None:
     shape, index = place
@@ -153,9 +168,8 @@ def test_write(place: Any, kind: str) -> None:
             cr.vjp(f, x, np.array(1.0))
         return
     v = value_for(np.shape(x[index]), kind)
+    expected = written(x, index, v)
     value, pullback = cr.vjp(f, x, v)
-    expected = x.copy()
-    expected[index] = v
     np.testing.assert_array_equal(value, expected)
     g = np.cos(np.arange(1.0, x.size + 1)).reshape(shape)
     # Which write is the one that stays; -1 where nothing was written.
@@ -176,6 +190,7 @@ def test_write_in_a_batch(place: Any, kind: str, shared: bool) -> None:
     if numpy_error(batch[0], index):
         return
     v = value_for(np.shape(batch[0][index]), kind)
+    written(batch[0], index, v)
     vs = np.stack([v, v * v])
 
     def f(x: Any, v: Any) -> Any:
@@ -188,7 +203,9 @@ def test_write_in_a_batch(place: Any, kind: str, shared: bool) -> None:
         np.testing.assert_array_equal(found, np.stack([f(x, v) for x in batch]))
     else:
         found = cr.vmap(f)(batch, vs)
-        np.testing.assert_array_equal(found, np.stack([f(*row) for row in zip(batch, vs)]))
+        np.testing.assert_array_equal(
+            found, np.stack([f(*row) for row in zip(batch, vs, strict=True)])
+        )
 
 
 @given(places())
@@ -196,7 +213,7 @@ def test_add_at(place: Any) -> None:
     """np.add.at adds for every time that a place is named; the transpose of reading."""
     shape, index = place
     x = example(shape)
-    if numpy_error(x, index):
+    if same_error(lambda x: x[index], x, index):
         return
     v = value_for(np.shape(x[index]), "whole")
 
@@ -214,7 +231,7 @@ def test_add_at(place: Any) -> None:
     np.testing.assert_array_equal(gv, g[index])
 
 
-# ---- indices that are traced -----------------------------------------------------------------------
+# ---- indices that are traced ---------------------------------------------------------------------
 
 
 def test_positions_of_the_argument() -> None:
@@ -248,7 +265,7 @@ def test_positions_as_an_argument() -> None:
 
     shifts = np.array([0.5, 1.5])
     found = cr.vmap(separated)(shifts, rows)
-    expected = np.stack([separated(*example) for example in zip(shifts, rows)])
+    expected = np.stack([separated(*example) for example in zip(shifts, rows, strict=True)])
     np.testing.assert_array_equal(found, expected)
 
 
@@ -284,7 +301,7 @@ def test_the_largest_of_a_table() -> None:
     np.testing.assert_array_equal(gradient, [[0, 0], [0, 1.8]])
 
 
-# ---- single truth values ---------------------------------------------------------------------------
+# ---- single truth values -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("truth", [True, False, np.True_, np.array(False)])
@@ -303,7 +320,7 @@ def test_a_single_truth_value(truth: Any) -> None:
     np.testing.assert_array_equal(cr.grad(write)(x), [0, 0, 0] if truth else 2 * x)
 
 
-# ---- errors ----------------------------------------------------------------------------------------
+# ---- errors --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -337,7 +354,7 @@ def test_a_value_that_does_not_fit() -> None:
         cr.vmap(f)(np.ones((2, 4)))
 
 
-# ---- many reads ------------------------------------------------------------------------------------
+# ---- many reads ----------------------------------------------------------------------------------
 
 
 def count(f: Any, x: np.ndarray) -> int:

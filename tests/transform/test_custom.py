@@ -1,5 +1,6 @@
 """Rules of the user's own, checkpoints, and values held constant."""
 
+import functools
 import itertools
 
 import numpy as np
@@ -477,3 +478,18 @@ def test_symbolic_sees_through_a_checkpoint():
     formula = cr.symbolic(lambda x: cr.checkpoint(lambda x: np.sin(x) * x)(x) * x, 2.0)
     slope = formula.function(0)(2.0)
     np.testing.assert_allclose(slope, 4 * np.cos(2.0) + 4 * np.sin(2.0))
+
+
+def test_a_custom_rule_on_a_method():
+    class Scaled:
+        factor = 3.0
+
+        @functools.partial(cr.custom_jvp, nondiff_argnums=(0,))
+        def value(self, x):
+            return self.factor * x
+
+        @value.defjvp
+        def rule(self, primals, tangents):
+            return self.factor * primals[0], 10.0 * tangents[0]
+
+    assert cr.grad(Scaled().value)(2.0) == 10.0

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.base.errors import DtypeError
+from chainrule.base.errors import ArgumentError, DtypeError
 from chainrule.ir.primitive import Case, Draw, Irregular, Partials
 from chainrule.ir.types import result_dtype, type_of
 from chainrule.ops.family import (
@@ -228,6 +228,11 @@ def _power(x: Any, n: Any, /) -> Any:
 def literal_power(x: Tracer, n: Any) -> Any:
     """x**n for a floating-point x and a Python number n."""
     n = int(n) if isinstance(n, bool) else n
+    if type(n) is int and n.bit_length() > 1023:
+        raise ArgumentError(
+            "power: the exponent is too large for a floating-point number",
+            {"exponent": f"an integer of {n.bit_length()} bits"},
+        )
     op = positive if n == 1 else None
     if not x.weak:
         # The short forms are strong: to NumPy's promotion np.sqrt(2.0) is a float64, 2.0**0.5 not.

@@ -234,8 +234,9 @@ def _put_value(x: Any, v: Any, *arrays: Any, index: tuple[Any, ...]) -> Any:
     except IndexError as error:
         raise out_of_bounds(x, index, error) from None
     except ValueError:
-        _check_fit(type_of(result[full_index(index, arrays)]), type_of(v))
-        raise
+        place = type_of(result[full_index(index, arrays)])
+        _check_fit(place, type_of(v))
+        raise _misfit(place, type_of(v)) from None
     return result
 
 
@@ -301,9 +302,13 @@ def _check_fit(place: ArrayType, v: ArrayType) -> None:
     aligned = (1,) * (place.ndim - v.ndim) + v.shape[extra:]
     fits = all(n in (1, m) for n, m in zip(aligned, place.shape, strict=True))
     if not fits or any(n != 1 for n in v.shape[:extra]):
-        raise ShapeError(
-            "a value doesn't fit the place that it is written to", {"place": place, "value": v}
-        )
+        raise _misfit(place, v)
+
+
+def _misfit(place: ArrayType, v: ArrayType) -> ShapeError:
+    return ShapeError(
+        "a value doesn't fit the place that it is written to", {"place": place, "value": v}
+    )
 
 
 put = primitive(

@@ -33,7 +33,8 @@ def _take(a: Any, indices: Any, axis: Any = None, *, mode: str = "raise") -> Any
         picked = np.clip(picked, 0, length - 1)
     elif mode != "raise":
         raise ShapeError(f"take: mode must be 'raise', 'wrap' or 'clip', not {mode!r}")
-    return a[at_axis(along, picked)]
+    # A plain array would not dispatch on traced positions.
+    return TABLE["getitem"](a, at_axis(along, picked))
 
 
 def _positions(indices: Any) -> Any:
@@ -65,7 +66,7 @@ def _take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
     if axis is None:
         arr, axis = np.reshape(arr, (-1,)), 0
     along = normal_axis(axis, np.ndim(arr))
-    return arr[_grid(_positions(indices), tuple(np.shape(arr)), along)]
+    return TABLE["getitem"](arr, _grid(_positions(indices), tuple(np.shape(arr)), along))
 
 
 @implements(np.compress)
@@ -227,7 +228,7 @@ def _subtract_at(a: Any, indices: Any, b: Any) -> None:
 
 def _accumulate(target: Any, indices: Any, addend: Any) -> None:
     current = TABLE["operand"](target)
-    place = np.shape(current[indices])
+    place = np.shape(TABLE["getitem"](current, indices))
     addend = np.broadcast_to(addend, place)
     target[...] = current + TABLE["put_add"](addend, indices, np.shape(current))
 

@@ -110,8 +110,10 @@ class Buffer(np.ndarray):
             entry = logged(cell, key)
             if entry is not None:
                 return entry
-        if any(type(i) is Tracer or isinstance(i, Buffer) for i in key):
-            return TABLE["getitem"](self.current(), index)
+        if any(isinstance(i, Buffer) for i in key):
+            key = index = tuple(map(_resolved, key))
+        if any(type(i) is Tracer for i in key):
+            return _renewed(TABLE["getitem"](self.current(), index))
         if cell is None and not self._stale:
             return np.ndarray.__getitem__(self, index)
         part = np.ndarray.__getitem__(self, index)

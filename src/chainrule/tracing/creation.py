@@ -47,7 +47,7 @@ def has_traced(value: Any) -> bool:
 def operand(value: Any) -> Any:
     """What an operation can take: a tracer, an array or a number, out of whatever was given."""
     kind = type(value)
-    if kind is Tracer or kind in _PLAIN:
+    if kind is Tracer or (kind in _PLAIN and kind is not str):
         return value
     if kind in RESOLVERS:
         return resolve(value)
@@ -156,8 +156,10 @@ def _listing(original: Any, parts: bool) -> Callable[..., Any]:
                 if parts:
                     return call(original, args, kwargs)
                 args = (to_array(args[0]), *args[1:])
-            elif len(args) > 1 and type(args[1]) in (list, tuple) and has_traced(args[1]):
-                return call(original, args, kwargs)
+            elif len(args) > 1 and (kind := type(args[1])) in (Tracer, list, tuple):
+                # np.take(table, positions): NumPy looks at the first argument only.
+                if kind is Tracer or has_traced(args[1]):
+                    return call(original, args, kwargs)
         return original(*args, **kwargs)
 
     return convert

@@ -16,6 +16,7 @@ from chainrule.tracing.trace import (
     Trace,
     apply,
     describe_type,
+    explained,
     link,
     refresh,
     resolve,
@@ -94,7 +95,10 @@ class RecordTrace(Trace):
             numbers.append(number)
         if weak:
             weak = settle_weak(op, args, operands)
-        value = apply(op, *operands, **params) if nested else op.value(*operands, **params)
+        try:
+            value = apply(op, *operands, **params) if nested else op.value(*operands, **params)
+        except (TypeError, ValueError) as error:
+            raise explained(op, operands, params, error) from None
         if type(value) in RESOLVERS:  # made by NumPy's creation functions, which are ours just now
             value = resolve(value)
         if not self.keeps and (not varies or op.flat):

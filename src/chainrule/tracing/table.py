@@ -164,7 +164,7 @@ def unsupported(function: Any, key: Any = None) -> UnsupportedError:
     """The one error for a name that can't be traced, with the nearest one that can."""
     name = numpy_name(function if key is None else key)
     fix = "compute it on plain arrays outside the traced function"
-    near = difflib.get_close_matches(name, supported_names(), n=1, cutoff=0.6)
+    near = difflib.get_close_matches(name, supported_names(), n=1, cutoff=0.75)
     if near:
         fix = f"the nearest supported name is {near[0]}; or {fix}"
     return UnsupportedError(f"{name} can't be traced yet", fix=fix)

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from chainrule.base.errors import TraceError
+from chainrule.base.errors import ChainruleError, DtypeError, TraceError
 from chainrule.ir.primitive import Primitive
-from chainrule.ir.types import ArrayType
+from chainrule.ir.types import ArrayType, type_of
 from chainrule.tracing.table import RESOLVERS
 from chainrule.tracing.tracer import Tracer
 
@@ -172,9 +172,32 @@ def apply(op: Primitive, *args: Any, **params: Any) -> Any:
         elif kind in RESOLVERS:
             return apply(op, *map(resolve, args), **params)
     if newest is None:
-        value = op.value(*args, **params)
+        try:
+            value = op.value(*args, **params)
+        except (TypeError, ValueError) as error:
+            raise explained(op, args, params, error) from None
         return resolve(value) if type(value) in RESOLVERS else value
     return newest.process(op, args, params)
+
+
+def explained(
+    op: Primitive, args: Sequence[Any], params: dict[str, Any], error: Exception
+) -> Exception:
+    """NumPy's complaint about operands in our own words: the type rule knows what's wrong."""
+    if isinstance(error, ChainruleError):
+        return error
+    for k, a in enumerate(args):
+        if not isinstance(a, (int, float, complex)) and not hasattr(a, "dtype"):
+            return DtypeError(
+                f"{op.name}: an operand isn't a number", {f"operand {k}": repr(a)[:80]}
+            )
+    try:
+        op.type_rule(*map(type_of, args), **params)
+    except ChainruleError as ours:
+        return ours
+    except (TypeError, ValueError):
+        return error
+    return error
 
 
 def resolve(value: Any) -> Any:

@@ -82,7 +82,17 @@ class Comparison:
             return row
         best = self._blocks[self.best]
         error = _distance(self._blocks[row.method], best)
-        return replace(row, error=error, disagrees=error > self._allowed(row.method))
+        if self._undecided(row.method):
+            return replace(row, error=error)
+        return replace(row, error=error, disagrees=not error <= self._allowed(row.method))
+
+    def _undecided(self, method: str) -> bool:
+        """Finite differences that don't settle (a jump, an infinite slope) can't judge anything."""
+        if method != "finite difference" or self._bound is None:
+            return False
+        mine = [v for block in self._blocks[method] for v in np.ravel(block)]
+        size = max(_size(self._blocks[self.best or method]), 1e-3)
+        return not (np.isfinite(mine).all() and self._bound <= 0.5 * size)
 
     def _allowed(self, method: str) -> float:
         """The difference from the best that rounding (and a finite step) explains."""
@@ -99,7 +109,17 @@ class Comparison:
             return "no method applies"
         wrong = [row for row in self.rows if row.disagrees]
         lines = [self._describe(row) for row in wrong]
-        agreeing = [r.method for r in self.rows if r.values is not None and not r.disagrees]
+        agreeing = []
+        for row in self.rows:
+            if row.values is None or row.disagrees:
+                continue
+            if self._undecided(row.method):
+                lines.append(
+                    f"{row.method} can't tell here: it doesn't settle as the step shrinks "
+                    "(a jump, or an infinite slope)"
+                )
+            else:
+                agreeing.append(row.method)
         lines.append(
             f"{', '.join(agreeing)} agree" if len(agreeing) > 1 else "nothing to compare with"
         )

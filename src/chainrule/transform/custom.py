@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -103,6 +104,10 @@ class _Custom:
         self.nondiff = _positions(nondiff_argnums, self.caller)
         if hasattr(f, "__name__"):
             functools.update_wrapper(self, f, updated=())  # type: ignore[arg-type]
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """As a method, `self` comes first (name it in nondiff_argnums)."""
+        return self if instance is None else types.MethodType(self, instance)
 
     def split(self, args: tuple[Any, ...]) -> tuple[list[Any], tuple[Any, ...]]:
         """Arguments that are never differentiated, and the others."""
