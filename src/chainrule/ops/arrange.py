@@ -261,6 +261,7 @@ broadcast_to = primitive(
         Case((Draw((3, 1)),), {"shape": (2, 3, 4)}),
         Case((Draw((3,)),), {"shape": (3,)}),
     ),
+    view=lambda out, shape: True,
 )
 
 
@@ -298,7 +299,9 @@ def _meshgrid(
     ]
     if indexing == "xy" and count > 1:
         grids = [np.swapaxes(grid, 0, 1) for grid in grids]
-    return tuple(grids) if sparse else _broadcast_arrays(*grids)
+    if not sparse:
+        grids = list(_broadcast_arrays(*grids))
+    return tuple(map(TABLE["copy"], grids)) if copy else tuple(grids)
 
 
 # ---- dtype ---------------------------------------------------------------------------------------

@@ -38,6 +38,7 @@ real = primitive(
     symbolic=each(lambda S, x: S.re(x)),
     lower=None,
     cases=(*unary(), *unary(dtypes="D")[-1:]),
+    view=lambda out: True,
 )
 
 imag = primitive(
@@ -50,6 +51,7 @@ imag = primitive(
     symbolic=each(lambda S, x: S.im(x)),
     lower=None,
     cases=unary(dtypes="D")[-1:],
+    view=lambda out: True,
 )
 
 conjugate = primitive(

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import ShapeError
-from chainrule.ir.types import type_of
-from chainrule.ops.family import normal_axis
+from chainrule.ir.primitive import Case, Draw, Linear
+from chainrule.ir.types import ArrayType, type_of
+from chainrule.ops.family import normal_axis, primitive, structural
 from chainrule.tracing.table import TABLE, implements
+from chainrule.tracing.trace import apply
 
-_arange, _zeros = np.arange, np.zeros
+_arange, _zeros = np.arange, np.zeros  # while a trace runs, NumPy's own names make buffers
 
 
 def _places(rows: int, columns: int, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -19,6 +21,32 @@ def _places(rows: int, columns: int, k: int) -> tuple[np.ndarray, np.ndarray]:
     count = max(0, min(rows + min(k, 0), columns - max(k, 0)))
     along = _arange(count)
     return along + max(0, -k), along + max(0, k)
+
+
+def _diagonal_transpose(g: Any, x: ArrayType, offset: int) -> Any:
+    index = (..., *_places(*x.shape[-2:], offset))
+    return TABLE["put_add"](g, index, x.shape)
+
+
+# Of the last two axes; a view, as NumPy's own result is.
+diagonal = primitive(
+    name="diagonal",
+    type_rule=lambda x, offset: ArrayType(
+        (*x.shape[:-2], len(_places(*x.shape[-2:], offset)[0])), x.dtype
+    ),
+    value=lambda x, offset: np.diagonal(x, offset, -2, -1),
+    derivative=Linear(_diagonal_transpose, selects=True),
+    batch=lambda op, size, args, batched, offset: apply(op, args[0], offset=offset),
+    symbolic=structural(lambda x, offset: np.diagonal(x, offset, -2, -1)),
+    lower=None,
+    cases=(
+        Case((Draw((3, 3)),), {"offset": 0}),
+        Case((Draw((2, 4)),), {"offset": 1}),
+        Case((Draw((2, 3, 2)),), {"offset": -1}),
+        Case((Draw((2, 2)),), {"offset": 5}),
+    ),
+    view=lambda out, offset: True,
+)
 
 
 @implements(np.diagonal, lists=True)
@@ -32,7 +60,7 @@ def _diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
         raise ShapeError("diagonal: the two axes must differ", {"axes": (axis1, axis2)})
     if (first, second) != (ndim - 2, ndim - 1):
         a = np.moveaxis(a, (first, second), (-2, -1))
-    return a[(..., *_places(*np.shape(a)[-2:], int(offset)))]
+    return apply(diagonal, a, offset=int(offset))
 
 
 @implements(np.linalg.diagonal, lists=True)

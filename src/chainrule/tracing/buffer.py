@@ -15,6 +15,7 @@ import numpy as np
 
 from chainrule.base.errors import ArgumentError, TraceError
 from chainrule.base.trees import register_leaf
+from chainrule.tracing.flat import Flat
 from chainrule.tracing.table import KEEPS_BUFFERS, RESOLVERS, TABLE, WRITERS, call
 from chainrule.tracing.trace import newest_of, refresh, repoint, resolve
 from chainrule.tracing.tracer import Tracer, dispatch_ufunc
@@ -365,12 +366,11 @@ def _part(name: str) -> property:
     return property(read, write)
 
 
-def _flat(self: Buffer) -> Any:
-    plain: Any = np.ndarray.flat
-    return self.current().flat if self._is_traced() else plain.__get__(self)
+def _write_flat(self: Buffer, value: Any) -> None:
+    Flat(self)[:] = value
 
 
-setattr(Buffer, "flat", property(_flat))
+setattr(Buffer, "flat", property(Flat, _write_flat))
 setattr(Buffer, "real", _part("real"))
 setattr(Buffer, "imag", _part("imag"))
 

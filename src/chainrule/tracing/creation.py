@@ -90,7 +90,8 @@ def _array(
         return _buffer(made) if type(made) is np.ndarray and copied else made
     result = to_array(value, dtype)
     if type(result) is not Tracer:
-        return _ORIGINAL["array"](result, copy=copy, ndmin=ndmin, **kwargs)
+        made = _ORIGINAL["array"](result, copy=copy, ndmin=ndmin, **kwargs)
+        return _buffer(made) if copy else made
     if copied and (type(value) is Tracer or type(value) in RESOLVERS):
         result = TABLE["copy"](result)
     if result.ndim < ndmin:
@@ -104,7 +105,8 @@ def _as_array(name: str) -> Callable[..., Any]:
             return value if dtype in (None, value.dtype) else value.astype(dtype)
         if has_traced(value):
             return to_array(value, dtype)
-        return _ORIGINAL[name](value, dtype, *args, **kwargs)
+        made = _ORIGINAL[name](value, dtype, *args, **kwargs)
+        return _buffer(made) if type(value) in (list, tuple) else made
 
     return convert
 

@@ -160,11 +160,31 @@ def supported_names() -> list[str]:
     return sorted(names | {f"scipy.special.{name}" for name in SCIPY_SPECIAL})
 
 
+# Names that are no misspelling of anything: what to write instead.
+_INSTEAD = {
+    "np.cov": "centre with x - np.mean(x, 0), then multiply: c.T @ c / (n - 1)",
+    "np.corrcoef": "divide the centred columns by np.std and multiply: c.T @ c / n",
+    "np.histogram": "counts are flat; smooth them with a sum of np.exp(-((x - c) / h)**2)",
+    "np.bincount": "add with np.add.at(buffer, index, weights), or a one-hot matrix and @",
+    "np.polyfit": "solve the least squares: np.linalg.lstsq(np.vander(x, n), y)[0]",
+    "np.linalg.eig": "use np.linalg.eigh for symmetric matrices",
+    "np.linalg.eigvals": "use np.linalg.eigvalsh for symmetric matrices",
+    "np.apply_along_axis": "use cr.vmap(f), or write the function for all axes at once",
+    "np.vectorize": "use cr.vmap(f), or write the function for whole arrays",
+}
+
+
 def unsupported(function: Any, key: Any = None) -> UnsupportedError:
     """The one error for a name that can't be traced, with the nearest one that can."""
     name = numpy_name(function if key is None else key)
-    fix = "compute it on plain arrays outside the traced function"
-    near = difflib.get_close_matches(name, supported_names(), n=1, cutoff=0.75)
-    if near:
-        fix = f"the nearest supported name is {near[0]}; or {fix}"
+    fix = _INSTEAD.get(name)
+    if fix is None:
+        bare = {full.rpartition(".")[2]: full for full in reversed(supported_names())}
+        near = difflib.get_close_matches(name.rpartition(".")[2], bare, n=1, cutoff=0.6)
+        fix = "compute it on plain arrays outside the traced function"
+        if near:
+            fix = f"the nearest supported name is {bare[near[0]]}; or {fix}"
+        else:
+            fix = f"{fix}; docs/operations.md lists every supported name"
     return UnsupportedError(f"{name} can't be traced yet", fix=fix)
+

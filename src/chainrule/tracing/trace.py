@@ -274,13 +274,20 @@ def link(result: Tracer, parent: Any, op: Primitive, params: dict[str, Any]) -> 
 
 
 @lru_cache(maxsize=16)
-def numbering(shape: tuple[int, ...], order: tuple[int, ...] | None = None) -> np.ndarray:
-    """Where each element lies in memory that is laid out as `order` says, from axis to axis."""
+def numbering(
+    shape: tuple[int, ...], order: tuple[int, ...] | None = None, pairs: bool = False
+) -> np.ndarray:
+    """Where each element lies in memory that is laid out as `order` says, from axis to axis.
+
+    Of complex numbers both parts hold the position, so that views of either part can be followed.
+    """
     if order is None:
         positions = _arange(math.prod(shape)).reshape(shape)
     else:
         laid = _arange(math.prod(shape)).reshape([shape[k] for k in order])
         positions = laid.transpose([order.index(k) for k in range(len(order))])
+    if pairs:
+        positions = positions + 1j * positions
     positions.flags.writeable = False
     return positions
 
@@ -306,7 +313,8 @@ def positions_of(tracer: Tracer) -> np.ndarray:
     """Where each element of a view lies in its root, counted along the root's memory."""
     view = tracer.alias
     if type(view) is not View:
-        return numbering(tuple(tracer.shape), memory_order(tracer))
+        pairs = tracer.dtype.kind == "c"
+        return numbering(tuple(tracer.shape), memory_order(tracer), pairs)
     return view.op.value(positions_of(view.parent), **view.params)
 
 

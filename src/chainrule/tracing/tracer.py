@@ -16,6 +16,7 @@ import numpy as np
 
 from chainrule.base.errors import DtypeError, MissingAttributeError, ShapeError, TraceError
 from chainrule.base.trees import register_leaf
+from chainrule.tracing.flat import Flat
 from chainrule.tracing.table import KEEPS_BUFFERS, RESOLVERS, TABLE, call, lookup
 
 _NATIVE = {int, float, complex, bool, np.float64, np.float32, np.int64, np.bool_, np.complex128}
@@ -219,8 +220,12 @@ class Tracer:
         self[...] = np.real(self) + 1j * value
 
     @property
-    def flat(self) -> Iterator[Any]:
-        return iter(np.reshape(self, (-1,)))
+    def flat(self) -> Flat:
+        return Flat(self)
+
+    @flat.setter
+    def flat(self, value: Any) -> None:
+        Flat(self)[:] = value
 
     def reshape(self, *shape: Any, order: str = "C") -> Any:
         target = shape[0] if len(shape) == 1 else shape
@@ -234,7 +239,8 @@ class Tracer:
         self[...] = value
 
     def conj(self) -> Any:
-        return np.conjugate(self)
+        # Of a real array the method, unlike the function, is that array itself.
+        return np.conjugate(self) if self.dtype.kind == "c" else self
 
     conjugate = conj
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.base.errors import DtypeError, OutOfBoundsError
+from chainrule.base.errors import ArgumentError, DtypeError, OutOfBoundsError, TraceError
 from chainrule.tracing.table import TABLE
 from chainrule.tracing.trace import (
     Log,
@@ -56,7 +56,7 @@ def write(x: Tracer, index: tuple[Any, ...], value: Any) -> None:
         # Counted along the memory, as `positions_of` does.
         order = memory_order(root) or tuple(range(root.ndim))
         laid = np.transpose(base, order)
-        spots = TABLE["getitem"](positions_of(x), index)
+        spots = TABLE["getitem"](_spots_of(x, root), index)
         flat = TABLE["put"](np.reshape(laid, (-1,)), (spots,), value)
         back = tuple(order.index(k) for k in range(len(order)))
         new = np.transpose(np.reshape(flat, laid.shape), back)
@@ -74,6 +74,24 @@ def check_dtype(dtype: np.dtype[Any], value: Any, target: str) -> None:
         )
 
 
+def _spots_of(x: Tracer, root: Tracer) -> np.ndarray:
+    """Where each element of a view is to be written, counted along the root's memory."""
+    spots = positions_of(x)
+    if x.dtype != root.dtype:
+        raise TraceError(
+            "the real or imaginary part of a traced array can't be written by itself",
+            {"array": describe_type(root), "part": describe_type(x)},
+            "write both: z[...] = real + 1j * imag",
+        )
+    if any(step == 0 and n > 1 for step, n in zip(spots.strides, spots.shape, strict=True)):
+        raise ArgumentError(
+            "an array made by broadcasting is read-only, for its entries share their memory",
+            {"array": describe_type(x)},
+            "write into a copy: np.broadcast_to(x, shape).copy()",
+        )
+    return spots.real.astype(np.intp) if spots.dtype.kind == "c" else spots
+
+
 # ---- the log -----------------------------------------------------------------------------------
 
 
@@ -82,14 +100,14 @@ def _row(x: Tracer, root: Tracer, index: tuple[Any, ...]) -> Place | None:
     if x is root:
         return _place(index, tuple(x.shape)) if index else None
     view = x.alias
-    if view.parent is root and len(index) == 1 and _is_all(index[0]):
+    if view.parent is root and len(index) == 1 and _is_all(index[0]) and x.dtype == root.dtype:
         # `y[i] += 1` is, to Python, a write to all of the view y[i].
         how = view.params.get("index")
         return _place(how, tuple(root.shape)) if type(how) is tuple and how else None
     place = _place(index, tuple(x.shape)) if len(index) == x.ndim and index else None
     if place is None or memory_order(root) is not None:
         return None
-    return tuple(map(int, np.unravel_index(int(positions_of(x)[place]), root.shape)))
+    return tuple(map(int, np.unravel_index(int(_spots_of(x, root)[place]), root.shape)))
 
 
 def _is_all(entry: Any) -> bool:
