@@ -6,6 +6,9 @@
 - In a ```console block, each `$ chainrule …` line runs; the lines below it are its output.
   Other commands are there for the reader and don't run.
 - In an expected text, `...` stands for any text within a line; alone on a line, for any lines.
+- Under a line `<!-- measured -->`, a block shows one machine's times, memory and rounding errors.
+  Another's may differ; its words, its layout and six digits of its other numbers may not. (A word
+  after the language would say it too, but Python-Markdown doesn't take such a fence for one.)
 """
 
 from __future__ import annotations
@@ -32,6 +35,10 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted({*ROOT.glob("README.md"), *(ROOT / "docs").rglob("*.md")})
 
 FENCE = re.compile(r"^(?P<indent> *)(?P<ticks>`{3,}|~{3,})\s*(?P<language>[\w+-]*)[^`]*$")
+MEASURED = "<!-- measured -->"
+NUMBER = re.compile(
+    r"(?<![\w.])(?P<number>[-+]?\d+(?:\.\d*)?(?:e[-+]\d+)?)(?: ?(?P<unit>[nµm]?s|[kMG]?B)\b)?"
+)
 # Languages that look as if they ran, but would not.
 UNCHECKED = {"py", "python3", "pycon", "ipython", "bash", "sh", "shell", "shell-session"}
 PLAIN_TERMINAL = {"COLUMNS": "80", "NO_COLOR": "1", "TERM": "dumb", "PYTHONUTF8": "1"}
@@ -49,6 +56,7 @@ class Block:
     language: str
     text: str
     line: int  # of its first line of text, from 1
+    measured: bool = False
 
 
 # --- reading pages -----------------------------------------------------------------------------
@@ -56,14 +64,18 @@ class Block:
 
 def blocks_of(page: str) -> Iterator[Block]:
     """The fenced blocks of a Markdown page."""
-    opening, start, body = None, 0, []
+    opening, start, body, marked = None, 0, [], False
     for number, line in enumerate(page.splitlines(), start=1):
         if opening is None:
             if opening := FENCE.match(line):
                 start, body = number + 1, []
+            elif marked:
+                raise PageError(f"line {number - 1}: {MEASURED} stands on the line above a block")
+            else:
+                marked = line.strip() == MEASURED
         elif is_closing(line, opening["ticks"]):
-            yield Block(opening["language"], "\n".join(body), start)
-            opening = None
+            yield Block(opening["language"], "\n".join(body), start, marked)
+            opening, marked = None, False
         else:
             indent = min(len(opening["indent"]), len(line) - len(line.lstrip(" ")))
             body.append(line[indent:])
@@ -81,6 +93,7 @@ class Command:
     text: str
     expected: str
     line: int
+    measured: bool = False
 
 
 def commands_of(block: Block) -> Iterator[Command]:
@@ -93,7 +106,8 @@ def commands_of(block: Block) -> Iterator[Command]:
         while command.endswith("\\") and first < end:
             command = command[:-1] + lines[first]
             first += 1
-        yield Command(command.strip(), "\n".join(lines[first:end]), block.line + start)
+        expected = "\n".join(lines[first:end])
+        yield Command(command.strip(), expected, block.line + start, block.measured)
 
 
 # --- comparing output --------------------------------------------------------------------------
@@ -120,7 +134,27 @@ def matches(expected: str, printed: str) -> bool:
     return re.fullmatch("".join(parts), text) is not None
 
 
-def difference(expected: str, printed: str) -> str:
+def steady(text: str) -> str:
+    """A text without what differs between machines: times, sizes, rounding, widths of columns."""
+    text = re.sub("─+", "─", re.sub(r"(?<=\S) +", " ", text))
+    return NUMBER.sub(steady_number, text)
+
+
+def steady_number(match: re.Match[str]) -> str:
+    number, unit = match["number"], match["unit"]
+    if unit:
+        return "<memory>" if unit.endswith("B") else "<time>"
+    if number == "0" or "e-" in number:
+        return "<0 or tiny>"
+    return f"{float(number):.6g}" if "." in number and "e" not in number else number
+
+
+def difference(expected: str, printed: str, measured: bool) -> str:
+    """What the page says against what was printed, or "" where they agree."""
+    if measured:
+        expected, printed = steady(expected), steady(printed)
+    if matches(expected, printed):
+        return ""
     lines = difflib.unified_diff(
         tidy(expected), tidy(printed), "the page says", "it printed", lineterm=""
     )
@@ -176,8 +210,7 @@ def run_python(
     if output is None:
         if failure is not None:
             raise PageError(f"{where}: the block raises\n{trace(failure)}")
-    elif not matches(output.text, printed.getvalue()):
-        text = difference(output.text, printed.getvalue())
+    elif text := difference(output.text, printed.getvalue(), output.measured):
         if failure is not None:
             text += f"\n{trace(failure)}"
         raise PageError(f"{where}: the block doesn't print lines {span(output)}\n{text}")
@@ -211,9 +244,10 @@ def run_console(name: str, block: Block) -> None:
         # 2 is the exit code of a clear refusal, which a page may show.
         if done.returncode not in ((0, 2) if command.expected.strip() else (0,)):
             raise PageError(f"{where} ends with exit code {done.returncode}\n{done.stdout}")
-        if command.expected.strip() and not matches(command.expected, done.stdout):
-            text = difference(command.expected, done.stdout)
-            raise PageError(f"{where} prints something else\n{text}")
+        if command.expected.strip():
+            text = difference(command.expected, done.stdout, command.measured)
+            if text:
+                raise PageError(f"{where} prints something else\n{text}")
 
 
 @pytest.fixture
@@ -281,6 +315,55 @@ def test_matches(expected, printed, same):
     assert matches(expected, printed) is same
 
 
+TABLE = page(
+    "method    dy/dx    error     time  memory  calls",
+    "───────  ──────  ───────  ───────  ──────  ─────",
+    "central  -208.381213  4.2e-07  78.5 µs  5.2 kB  4",
+    "reverse  -208.381215  0  1.2 ms  584 B  0",
+)
+
+
+@pytest.mark.parametrize(
+    ("says", "printed", "same"),
+    [
+        ("  78.5 µs", " 1e+03 µs", True),
+        ("1.2 ms", "31 s", True),
+        ("5.2 kB", "12 MB", True),
+        ("4.2e-07", "0", True),
+        ("  0  1.2", "  1.1e-16  1.2", True),
+        ("────  ", "──  ", True),
+        ("-208.381213", "-208.381224", True),
+        # A wrong digit or sign, other words, a large error, another count, a lost column:
+        ("-208.381215", "-208.391215", False),
+        ("-208.381215", "-208.382215", False),
+        ("-208.381215", "208.381215", False),
+        ("central", "forward", False),
+        ("4.2e-07", "4.2e+00", False),
+        ("kB  4", "kB  2", False),
+        ("584 B", "584 µs", False),
+        ("584 B", "584", False),
+        ("  584 B", "", False),
+        ("reverse", "  reverse", False),
+    ],
+)
+def test_measured_figures_may_differ(says, printed, same):
+    assert says in TABLE
+    text = TABLE.replace(says, printed)
+    assert (not difference(TABLE, text, measured=True)) is same
+    assert difference(TABLE, text, measured=False)
+
+
+def test_a_measured_block():
+    code = ("```python", "print('took 3.14 ms for 2 sums')", "```", "")
+    run_page("page.md", page(*code, MEASURED, "```text", "took 20 µs for 2 sums", "```"))
+    with pytest.raises(PageError, match=r"(?s)lines 7-7.*\n-took <time> for 3 sums\n"):
+        run_page("page.md", page(*code, MEASURED, "```text", "took 20 µs for 3 sums", "```"))
+    with pytest.raises(PageError, match="lines 6-6"):
+        run_page("page.md", page(*code, "```text", "took 20 µs for 2 sums", "```"))
+    with pytest.raises(PageError, match=r"page\.md, line 5: .* stands on the line above a block"):
+        run_page("page.md", page(*code, MEASURED, "", "```text", "took 20 µs for 2 sums", "```"))
+
+
 def test_blocks_and_their_lines():
     text = page(
         "# T", "```python", "x = 1", "```", "", "- item", "  ~~~text", "  a", "   b", "  ~~~"
@@ -337,6 +420,7 @@ def test_a_command_runs(monkeypatch):
     monkeypatch.setitem(globals(), "RUN_COMMAND", told)
     run_page("page.md", page("```console", "$ chainrule a 'b c'", "ran a ...", "```"))
     run_page("page.md", page("```console", "$ chainrule no", "ran no", "```"))
+    run_page("page.md", page(MEASURED, "```console", "$ chainrule 2.5 ms", "ran 31 µs", "```"))
     with pytest.raises(PageError, match=r"page\.md, line 2: `chainrule a` prints something else"):
         run_page("page.md", page("```console", "$ chainrule a", "ran b", "```"))
     with pytest.raises(PageError, match="ends with exit code 2"):

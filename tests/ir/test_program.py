@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.ir.program import Equation, Program
+from chainrule.ir.program import Equation, Program, Var
 from chainrule.ir.verify import verify
 from chainrule.tracing.stage import evaluate, run, trace_program
 
@@ -121,9 +121,8 @@ def test_verify_finds_a_value_used_before_it_is_defined():
 def test_verify_finds_a_wrong_type():
     program = cr.trace(lambda x: np.sin(x), np.ones(3))
     [equation] = program.equations
-    wrong = Equation(equation.primitive, equation.inputs, {}, program.inputs[:0] + (
-        type(equation.outputs[0])(9, equation.outputs[0].type._replace(shape=(4,))),
-    ))  # fmt: skip
+    kind = equation.outputs[0].type._replace(shape=(4,))
+    wrong = Equation(equation.primitive, equation.inputs, {}, (Var(9, kind),))
     broken = Program("f", program.inputs, (), (wrong,), wrong.outputs)
     with pytest.raises(cr.InternalError, match="gives f64"):
         verify(broken)

@@ -191,7 +191,7 @@ and fill arrays that were made inside the function""",
         lambda: cr.grad(lambda x: np.zeros(3, int).__setitem__(0, x))(2.0),
         cr.DtypeError,
         """an array of dtype int64 can't hold a traced float64
-  array: int64[3]
+  array: i64[3]
   value: f64
   where: HERE
   fix:   make the array with dtype float64; or convert the value with .astype(int64)""",

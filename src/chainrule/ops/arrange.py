@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.base.errors import ShapeError
+from chainrule.base.errors import DtypeError, ShapeError
 from chainrule.ir.primitive import Case, Draw, Flat, Linear, Primitive
 from chainrule.ir.types import ArrayType, type_of
 from chainrule.ops.family import broadcast, normal_axes, normal_axis, primitive, structural
@@ -137,6 +137,7 @@ def _fitting_shape(x: ArrayType, shape: Any) -> tuple[int, ...]:
         raise ShapeError(
             "reshape: the number of elements must stay the same",
             {"array": f"{x} ({x.size} elements)", "shape": wanted},
+            "use -1 for the one length that follows from the others",
         )
     return wanted
 
@@ -338,7 +339,11 @@ truncate = primitive(
 def _astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
     wanted = np.dtype(dtype)
     if wanted.kind not in "fciub":
-        raise ShapeError(f"a traced array can't be converted to {wanted}")
+        raise DtypeError(
+            f"a traced array can't be converted to {wanted}",
+            {"array": type_of(x)},
+            "leave out dtype=, or keep traced values in a list",
+        )
     if type(x) is not Tracer:
         return np.asarray(x).astype(wanted)
     if wanted.kind in "iub" and x.dtype.kind in "fc":
@@ -350,16 +355,17 @@ def _astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> 
 
 copy = primitive(
     name="copy",
-    type_rule=lambda x: ArrayType(x.shape, x.dtype),
-    value=lambda x: np.array(x)[()],
-    derivative=Linear(lambda g, x: g),
-    batch=lambda op, size, args, batched: apply(op, *args),
-    symbolic=lambda S, x: x,
+    type_rule=lambda x, order: ArrayType(x.shape, x.dtype),
+    value=lambda x, order: np.array(x, order=order)[()],
+    derivative=Linear(lambda g, x, order: g),
+    # Every example lies in C order, whatever is asked for: only reshapes of it could tell.
+    batch=lambda op, size, args, batched, order: apply(op, *args, order="K"),
+    symbolic=lambda S, x, order: x,
     lower=None,
-    cases=(Case((Draw((3,)),)),),
+    cases=(Case((Draw((3,)),), {"order": "K"}), Case((Draw((2, 3)),), {"order": "F"})),
 )
 
 
 @implements("copy", np.copy)
 def _copy(a: Any, order: str = "K", subok: bool = False) -> Any:
-    return apply(copy, TABLE["operand"](a))
+    return apply(copy, TABLE["operand"](a), order=order)

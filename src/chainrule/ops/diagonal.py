@@ -24,16 +24,20 @@ def _places(rows: int, columns: int, k: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _diagonal_transpose(g: Any, x: ArrayType, offset: int) -> Any:
-    index = (..., *_places(*x.shape[-2:], offset))
+    rows, columns = x.shape[-2:]
+    index = (..., *_places(rows, columns, offset))
     return TABLE["put_add"](g, index, x.shape)
+
+
+def _diagonal_type(x: ArrayType, offset: int) -> ArrayType:
+    rows, columns = x.shape[-2:]
+    return ArrayType((*x.shape[:-2], len(_places(rows, columns, offset)[0])), x.dtype)
 
 
 # Of the last two axes; a view, as NumPy's own result is.
 diagonal = primitive(
     name="diagonal",
-    type_rule=lambda x, offset: ArrayType(
-        (*x.shape[:-2], len(_places(*x.shape[-2:], offset)[0])), x.dtype
-    ),
+    type_rule=_diagonal_type,
     value=lambda x, offset: np.diagonal(x, offset, -2, -1),
     derivative=Linear(_diagonal_transpose, selects=True),
     batch=lambda op, size, args, batched, offset: apply(op, args[0], offset=offset),

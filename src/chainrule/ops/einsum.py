@@ -15,6 +15,7 @@ from chainrule.ops.family import primitive
 from chainrule.tracing.table import TABLE, implements
 from chainrule.tracing.trace import apply
 
+_REMEDY = "write one letter per axis and operand, as in 'ij,jk->ik'"
 _MOST = 32  # operands of one einsum
 _LARGE = 4096
 
@@ -155,17 +156,17 @@ def _spelled_out(subscripts: str, xs: list[Any]) -> tuple[list[str], str]:
     terms = left.split(",")
     facts = {"subscripts": subscripts} | {f"operand {k}": type_of(x) for k, x in enumerate(xs)}
     if len(terms) != len(xs):
-        raise ShapeError("einsum: one group of letters per operand", facts)
+        raise ShapeError("einsum: one group of letters per operand", facts, _REMEDY)
     bare = [term.replace("...", "") for term in terms]
     if not all(
         set(text) <= set(string.ascii_letters) for text in (*bare, right.replace("...", ""))
     ):
-        raise ShapeError("einsum: subscripts are letters, commas, '->' and '...'", facts)
+        raise ShapeError("einsum: subscripts are letters, commas, '->' and '...'", facts, _REMEDY)
     ranks = [np.ndim(x) - len(letters) for x, letters in zip(xs, bare, strict=True)]
     if any(
         rank < 0 or (rank and "..." not in term) for rank, term in zip(ranks, terms, strict=True)
     ):
-        raise ShapeError("einsum: an operand needs one letter per axis", facts)
+        raise ShapeError("einsum: an operand needs one letter per axis", facts, _REMEDY)
     free = [c for c in string.ascii_letters if c not in subscripts]
     dots = "".join(free[: max(ranks, default=0)])
     full = [
@@ -174,13 +175,13 @@ def _spelled_out(subscripts: str, xs: list[Any]) -> tuple[list[str], str]:
     ]
     if arrow:
         if dots and "..." not in right:
-            raise ShapeError("einsum: the result must keep the '...' of the operands", facts)
+            raise ShapeError("einsum: the result must keep the '...' of the operands", facts, _REMEDY)
         out = right.replace("...", dots)
     else:
         joined = "".join(bare)
         out = dots + "".join(c for c in sorted(set(joined)) if joined.count(c) == 1)
     if len(set(out)) != len(out) or not set(out) <= set("".join(full)):
-        raise ShapeError("einsum: each letter of the result stands in an operand, and once", facts)
+        raise ShapeError("einsum: each letter of the result stands in an operand, and once", facts, _REMEDY)
     return full, out
 
 

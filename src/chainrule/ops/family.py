@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -184,7 +185,12 @@ def binary(
 
 def normal_axis(axis: int, ndim: int, what: str = "axis") -> int:
     """An axis counted from the front, or an error."""
-    number = int(axis)
+    try:
+        number = operator.index(axis)
+    except TypeError:
+        raise DtypeError(
+            f"{what} must be an integer, not {axis!r}"[:120], fix="count axes from 0; or use int()"
+        ) from None
     if not -ndim <= number < ndim:
         raise ShapeError(
             f"{what} {axis} is out of range for an array with {ndim} dimensions",
@@ -200,7 +206,7 @@ def normal_axes(axis: Any, ndim: int) -> tuple[int, ...]:
     axes = axis if isinstance(axis, (tuple, list)) else (axis,)
     normal = tuple(normal_axis(a, ndim) for a in axes)
     if len(set(normal)) != len(normal):
-        raise ShapeError("an axis is named twice", {"axis": axis})
+        raise ShapeError("an axis is named twice", {"axis": axis}, "name every axis once")
     return tuple(sorted(normal))
 
 

@@ -71,7 +71,11 @@ def _plain_entry(entry: Any) -> Any:
     if entry.size == 0 and entry.dtype.kind == "f" and type(entry) is not Tracer:
         return entry.astype(np.intp)
     if entry.dtype.kind not in "iub":
-        raise DtypeError("an index array must hold integers or booleans", {"index": type_of(entry)})
+        raise DtypeError(
+            "an index array must hold integers or booleans",
+            {"index": type_of(entry)},
+            "convert it first: index.astype(int)",
+        )
     return entry
 
 
@@ -82,6 +86,7 @@ def _integer(entry: Any) -> int:
         raise DtypeError(
             "an index must be an integer, a slice, or an array of integers or booleans",
             {"index": f"{type(entry).__name__} {entry!r}"[:80]},
+            "convert a number first: x[int(i)]",
         ) from None
 
 

@@ -85,7 +85,9 @@ def _getitem_batch(
 
 def _is_view(shape: tuple[int, ...], index: tuple[Any, ...]) -> bool:
     """Basic indices give views; scalars and index arrays give copies."""
-    return not any(type(i) is Spot for i in index) and (bool(shape) or Ellipsis in index)
+    if not shape and Ellipsis not in index:
+        return False
+    return not any(type(i) is Spot for i in index)
 
 
 _INDEX_CASES: tuple[tuple[tuple[int, ...], tuple[Any, ...], tuple[Any, ...]], ...] = (

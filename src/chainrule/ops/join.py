@@ -80,11 +80,12 @@ def _stack(arrays: Any, axis: int = 0, *, dtype: Any = None) -> Any:
     parts = list(map(strong, arrays))
     if not parts:
         raise ShapeError("stack: needs at least one array")
-    shapes = set(map(np.shape, parts))
+    shapes = {tuple(part.shape) for part in parts}
     if len(shapes) > 1:
         raise ShapeError(
             "stack: all arrays must have the same shape",
             {"shapes": ", ".join(map(str, sorted(shapes)[:5]))},
+            "rows of different lengths make no array: keep them in a list, or pad them",
         )
     return _typed(apply(stack, *parts, axis=normal_axis(axis, np.ndim(parts[0]) + 1)), dtype)
 
@@ -154,6 +155,7 @@ def _concatenate(arrays: Any, /, axis: Any = 0, *, dtype: Any = None) -> Any:
             raise ShapeError(
                 "concatenate: shapes may differ along the joined axis only",
                 {"first": type_of(parts[0]), "other": type_of(part), "axis": along},
+                "reshape one of them, or join along another axis",
             )
     return _typed(apply(concatenate, *parts, axis=along), dtype)
 

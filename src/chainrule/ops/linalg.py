@@ -239,6 +239,7 @@ def _solve(a: Any, b: Any) -> Any:
         raise ShapeError(
             "solve: the right side has another number of rows than the matrix",
             {"a": type_of(a), "b": type_of(b)},
+            "the last axis but one of b must be as long as a's rows; a vector's only axis",
         )
     if vector:
         return apply(solve, a, b[:, None])[..., 0]

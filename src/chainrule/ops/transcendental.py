@@ -258,6 +258,8 @@ def sinc_value(x: Any, order: int) -> Any:
     by the series Σ (−1)ᵐ (πx)²ᵐ/(2m+1)!, differentiated term by term.
     """
     x = np.asarray(x)
+    if not order:
+        return np.sinc(x)[()]
     u = math.pi * x
     far = np.where(np.absolute(u) > 2.0 + order, x, 1.0 + order)
     v = math.pi * far

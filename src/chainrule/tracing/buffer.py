@@ -155,12 +155,13 @@ class Buffer(np.ndarray):
     def _seed(self, value: Any, key: tuple[Any, ...]) -> None:
         """The first traced write: from now on this memory stands for a traced array."""
         if type(value) is Tracer:
-            check_dtype(self.dtype, value, f"{self.dtype}{list(self.shape)}")
+            check_dtype(self, value)
         trace = newest_of((value, *key))
         plain = self.view(np.ndarray)
         if trace is None:
             raise TraceError("a value of a finished trace can't be written here")
-        ordered = plain.flags.c_contiguous
+        # Without an axis it would be a scalar, and have no views.
+        ordered = plain.flags.c_contiguous and plain.ndim > 0
         self._cell = trace.lift(plain.copy() if ordered else self._memory().copy())
         if plain.dtype.kind in "fc":
             plain.fill(np.nan)
@@ -172,8 +173,9 @@ class Buffer(np.ndarray):
     ) -> Any:
         given = inputs
         inputs = tuple(a.current() if isinstance(a, Buffer) else a for a in inputs)
+        kwargs = {name: _strip(value) for name, value in kwargs.items()}  # where=, indices
         targets = () if out is None else tuple(out)
-        traced = any(type(a) is Tracer for a in inputs)
+        traced = any(type(a) is Tracer for a in (*inputs, *kwargs.values()))
         traced = traced or any(isinstance(o, Buffer) and o._is_traced() for o in targets)
         if traced:
             if out is not None:

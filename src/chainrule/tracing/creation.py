@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.base.errors import ChainruleError, TraceError
+from chainrule.base.errors import ChainruleError, DtypeError
 from chainrule.tracing.buffer import Buffer
+from chainrule.tracing.operands import not_numbers, numeric, refuse_other_rules
 from chainrule.tracing.table import (
     INSIDE_SCIPY,
     RESOLVERS,
@@ -52,12 +53,15 @@ def operand(value: Any) -> Any:
     if kind in RESOLVERS:
         return resolve(value)
     if kind is list or kind is tuple or (kind is np.ndarray and value.dtype.hasobject):
-        return to_array(value)
+        made = to_array(value)
+        return made if type(made) is Tracer else numeric(made)
     if isinstance(value, (np.ndarray, np.generic)):
+        if kind is not np.ndarray and kind is not Buffer and isinstance(value, np.ndarray):
+            refuse_other_rules(value)
         return value.view(np.ndarray) if kind is not np.ndarray and value.shape else value
     if value is None or isinstance(value, (str, bytes, dict, set)):
-        raise TraceError(f"{value!r} is not an array or a number"[:120])
-    return _ORIGINAL["asarray"](value)
+        raise not_numbers(value)
+    return numeric(_ORIGINAL["asarray"](value))
 
 
 def to_array(value: Any, dtype: Any = None) -> Any:
@@ -71,6 +75,7 @@ def to_array(value: Any, dtype: Any = None) -> Any:
     if type(value) in (list, tuple) and has_traced(value):
         parts = [to_array(part) for part in value]
         if any(type(part) is Tracer for part in parts):
+            parts = [part if type(part) is Tracer else numeric(part) for part in parts]
             stacked = TABLE["stack"](parts)
             return stacked if dtype is None else TABLE["astype"](stacked, dtype)
         value = parts
@@ -91,7 +96,7 @@ def _array(
     result = to_array(value, dtype)
     if type(result) is not Tracer:
         made = _ORIGINAL["array"](result, copy=copy, ndmin=ndmin, **kwargs)
-        return _buffer(made) if copy else made
+        return _buffer(made) if copied else made
     if copied and (type(value) is Tracer or type(value) in RESOLVERS):
         result = TABLE["copy"](result)
     if result.ndim < ndmin:
@@ -113,7 +118,16 @@ def _as_array(name: str) -> Callable[..., Any]:
 
 def _made(name: str) -> Callable[..., Any]:
     def make(*args: Any, **kwargs: Any) -> Any:
-        return _buffer(_ORIGINAL[name](*args, **kwargs))
+        try:
+            return _buffer(_ORIGINAL[name](*args, **kwargs))
+        except TypeError as error:
+            if isinstance(error, ChainruleError) or not any(map(has_traced, args)):
+                raise
+            raise DtypeError(
+                f"np.{name}: a traced floating-point value can't be a size",
+                {"arguments": ", ".join(map(repr, args))[:80]},
+                "convert it first: int(n)",
+            ) from None
 
     return make
 
@@ -193,36 +207,43 @@ _lock = threading.Lock()
 _traces_running = 0
 
 
-def _guard(original: Any, replacement: Callable[..., Any]) -> Callable[..., Any]:
-    """The replacement on threads that trace, the original on all others."""
+class _Guard:
+    """Stands for a function: the replacement on threads that trace, the original on all others."""
 
-    @functools.wraps(original)
-    def guarded(*args: Any, **kwargs: Any) -> Any:
+    def __init__(self, original: Any, replacement: Callable[..., Any]) -> None:
+        functools.update_wrapper(self, original)
+        self.original = original
+        self.replacement = replacement
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if getattr(_local, "depth", 0):
-            return replacement(*args, **kwargs)
-        return original(*args, **kwargs)
+            return self.replacement(*args, **kwargs)
+        return self.original(*args, **kwargs)
 
-    return guarded
+    def __repr__(self) -> str:
+        return repr(self.original)
+
+    def __reduce__(self) -> Any:
+        # A name bound during a trace (`from numpy import zeros`) is kept and pickled as NumPy's.
+        return _named, (self.original.__module__, self.original.__name__)
 
 
-def _math_guard(original: Any, handler: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(original)
-    def guarded(*args: Any) -> Any:
+def _named(module: str, name: str) -> Any:
+    return getattr(sys.modules[module], name)
+
+
+class _MathGuard(_Guard):
+    """A function of `math`, which takes traced values wherever it is called."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         for a in args:
             if type(a) is Tracer or type(a) is Buffer:
-                return handler(*args)
-        return original(*args)
-
-    return guarded
+                return self.replacement(*args)
+        return self.original(*args, **kwargs)
 
 
-def _math_log(original: Any) -> Callable[..., Any]:
-    def log(x: Any, *base: Any) -> Any:
-        if not any(type(a) is Tracer or type(a) is Buffer for a in (x, *base)):
-            return original(x, *base)
-        return np.log(x) if not base else np.log(x) / np.log(base[0])
-
-    return functools.wraps(original)(log)
+def _log(x: Any, *base: Any) -> Any:
+    return np.log(x) if not base else np.log(x) / np.log(base[0])
 
 
 class _Swap:
@@ -245,7 +266,7 @@ def _numpy_replacements() -> dict[str, Any]:
     new |= {name: _made(name) for name in _CREATORS if name != "full"}
     new |= {name: _as_array(name) for name in _CONVERTERS}
     new |= {name: _like(name) for name in _LIKES}
-    return {name: _guard(_ORIGINAL[name], replacement) for name, replacement in new.items()}
+    return {name: _Guard(_ORIGINAL[name], replacement) for name, replacement in new.items()}
 
 
 def _list_replacements(prefix: str, namespace: dict[str, Any]) -> dict[str, Any]:
@@ -254,7 +275,7 @@ def _list_replacements(prefix: str, namespace: dict[str, Any]) -> dict[str, Any]
         folder, _, name = full_name.rpartition(".")
         if folder == prefix and name in namespace:
             original = namespace[name]
-            new[name] = _guard(original, _listing(original, full_name in TAKES_PARTS))
+            new[name] = _Guard(original, _listing(original, full_name in TAKES_PARTS))
     return new
 
 
@@ -263,10 +284,10 @@ def _math_replacements() -> dict[str, Any]:
     for name, ufunc in _MATH.items():
         original = getattr(math, name, None)
         if original is not None:
-            new[name] = _math_guard(original, ufunc)
+            new[name] = _MathGuard(original, ufunc)
     for name, special in _MATH_SPECIAL.items():
-        new[name] = _math_guard(getattr(math, name), _special(special))
-    new["log"] = _math_log(math.log)
+        new[name] = _MathGuard(getattr(math, name), _special(special))
+    new["log"] = _MathGuard(math.log, _log)
     return new
 
 
@@ -283,7 +304,7 @@ def _special_replacements(
         original = namespace.get(name)
         if isinstance(original, FunctionType):
             TABLE[original] = handler
-            new[name] = _guard(original, _on_traced(original))
+            new[name] = _Guard(original, _on_traced(original))
     return new
 
 

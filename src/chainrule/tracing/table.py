@@ -151,6 +151,8 @@ def numpy_name(function: Any) -> str:
     if isinstance(function, np.ufunc):
         return f"np.{name}" if getattr(np, name, None) is function else f"scipy.special.{name}"
     module = getattr(function, "__module__", None) or "numpy"
+    if module.startswith("scipy.special."):  # its functions live in files of their own
+        module = "scipy.special"
     return f"{module}.{name}".replace("numpy.", "np.", 1)
 
 

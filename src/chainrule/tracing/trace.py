@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.base.errors import ChainruleError, DtypeError, TraceError
+from chainrule.base.errors import ChainruleError, DtypeError, ShapeError, TraceError
 from chainrule.ir.primitive import Primitive
 from chainrule.ir.types import ArrayType, type_of
+from chainrule.tracing.operands import instead_of_plain_values
 from chainrule.tracing.table import RESOLVERS
 from chainrule.tracing.tracer import Tracer
 
@@ -73,12 +74,21 @@ class Trace:
     def concrete(self, tracer: Tracer, what: str) -> Any:
         """The plain array under a tracer; raises in a trace without values."""
         refresh(tracer)
+        if tracer.owner is not self:
+            return tracer.owner.concrete(tracer, what)
         value = tracer.value
         return value.owner.concrete(value, what) if type(value) is Tracer else value
 
     def truth(self, tracer: Tracer) -> bool:
         """bool(tracer): Python's `if`, `while`, `and`, `or`, `not`, `assert`."""
-        return bool(self.concrete(tracer, "bool()"))
+        value = self.concrete(tracer, "bool()")
+        if np.size(value) != 1:
+            raise ShapeError(
+                "the truth value of an array with several entries, or none, is ambiguous",
+                {"value": describe_type(tracer)},
+                "use x.any() or x.all(); or np.where(x, a, b) to choose entry by entry",
+            )
+        return bool(value)
 
     def mutable(self, tracer: Tracer) -> bool:
         """Whether `x += 1` changes the array x, or rebinds the name to a new scalar."""
@@ -87,11 +97,15 @@ class Trace:
     def number(self, tracer: Tracer, what: str) -> Any:
         """float(tracer): allowed only where no derivative is dropped."""
         refresh(tracer)
+        if tracer.owner is not self:
+            return tracer.owner.number(tracer, what)
         if self.open and self.active(tracer):
             raise TraceError(
                 f"{what}() of a traced value would lose its derivative",
                 {"value": describe_type(tracer)},
-                "keep it traced with x.item(), or give the derivative up with cr.stop_gradient(x)",
+                "keep it traced: x.item() for the scalar, an f-string to print it, an array made "
+                "inside the function to store it; or give the derivative up with "
+                "cr.stop_gradient(x)",
             )
         value = tracer.value
         return value.owner.number(value, what) if type(value) is Tracer else value
@@ -99,12 +113,13 @@ class Trace:
     def to_array(self, tracer: Tracer, dtype: Any) -> Any:
         """NumPy asks for the plain array, from code that doesn't dispatch."""
         refresh(tracer)
+        if tracer.owner is not self:
+            return tracer.owner.to_array(tracer, dtype)
         if self.open and self.active(tracer):
             raise TraceError(
                 "NumPy asked for the plain values of a traced array, which would lose its derivative",
                 {"value": describe_type(tracer)},
-                "write np.array(...) instead of a name imported from NumPy or a list of traced "
-                "values; and fill arrays that were made inside the function",
+                instead_of_plain_values(),
             )
         return np.asarray(tracer.value, dtype=dtype)
 
@@ -164,6 +179,8 @@ def apply(op: Primitive, *args: Any, **params: Any) -> Any:
     for a in args:
         kind = type(a)
         if kind is Tracer:
+            if a.alias is not None:
+                refresh(a)  # a write may have moved it to another trace
             trace = a.owner
             if not trace.open:
                 return apply(op, *map(resolve, args), **params)
@@ -226,8 +243,14 @@ def ground(value: Any) -> Any:
 
 def newest_of(values: Iterable[Any]) -> Trace | None:
     """The newest open trace among some values."""
-    traces = [v.owner for v in values if type(v) is Tracer and v.owner.open]
-    return max(traces, key=lambda trace: trace.serial, default=None)
+    newest = None
+    for v in values:
+        if type(v) is Tracer:
+            if v.alias is not None:
+                refresh(v)
+            if v.owner.open and (newest is None or v.owner.serial > newest.serial):
+                newest = v.owner
+    return newest
 
 
 # ---- views ---------------------------------------------------------------------------------------
@@ -269,8 +292,20 @@ def root_of(tracer: Tracer) -> Tracer:
 def link(result: Tracer, parent: Any, op: Primitive, params: dict[str, Any]) -> None:
     """Remember that `result` shares `parent`'s memory."""
     assert op.view is not None
-    if type(parent) is Tracer and op.view(tuple(result.shape), **params):
+    if type(parent) is not Tracer or (not parent.shape and _is_scalar(parent)):
+        return
+    if op.view(tuple(result.shape), **params):
         result.alias = View(parent, op, params, root_of(parent).version)
+
+
+def _is_scalar(tracer: Tracer) -> bool:
+    """Whether a tracer without axes is one of NumPy's scalars, of which a reshape is a copy."""
+    if tracer.alias is not None:
+        return False
+    value: Any = tracer
+    while type(value) is Tracer:
+        value = value.value
+    return not (isinstance(value, np.ndarray) and value.ndim == 0)
 
 
 @lru_cache(maxsize=16)

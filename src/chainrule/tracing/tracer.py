@@ -14,10 +14,19 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.base.errors import DtypeError, MissingAttributeError, ShapeError, TraceError
+from chainrule.base.errors import (
+    DtypeError,
+    MissingAttributeError,
+    ShapeError,
+    TraceError,
+    UnsupportedError,
+)
 from chainrule.base.trees import register_leaf
 from chainrule.tracing.flat import Flat
 from chainrule.tracing.table import KEEPS_BUFFERS, RESOLVERS, TABLE, call, lookup
+
+# np.reshape itself, which another function stands for while a trace runs.
+_RESHAPE = np.reshape
 
 _NATIVE = {int, float, complex, bool, np.float64, np.float32, np.int64, np.bool_, np.complex128}
 
@@ -68,7 +77,9 @@ class Tracer:
 
     def __len__(self) -> int:
         if not self.shape:
-            raise TypeError("len() of unsized object")
+            raise UnsupportedError(
+                "len() of a single number", {"value": _described(self)}, "np.size(x) counts entries"
+            )
         return self.shape[0]
 
     def __repr__(self) -> str:
@@ -164,7 +175,11 @@ class Tracer:
 
     def __iter__(self) -> Iterator[Any]:
         if not self.shape:
-            raise TypeError("iteration over a 0-d array")
+            raise UnsupportedError(
+                "a single number can't be iterated over",
+                {"value": _described(self)},
+                "np.atleast_1d(x) makes an array of it",
+            )
         return (self[i] for i in range(self.shape[0]))
 
     def __contains__(self, value: Any) -> bool:
@@ -191,7 +206,7 @@ class Tracer:
         TABLE["setitem"](self, index, value)
 
     def copy(self, order: str = "C") -> Any:
-        return TABLE["copy"](self)
+        return TABLE["copy"](self, order)
 
     # ---- the ndarray methods -------------------------------------------------------------------
 
@@ -229,7 +244,7 @@ class Tracer:
 
     def reshape(self, *shape: Any, order: str = "C") -> Any:
         target = shape[0] if len(shape) == 1 else shape
-        return np.reshape(self, target, order=order)
+        return TABLE[_RESHAPE](self, target, order=order)
 
     def transpose(self, *axes: Any) -> Any:
         order = axes[0] if len(axes) == 1 else (axes or None)
@@ -281,6 +296,10 @@ class Tracer:
 register_leaf(Tracer)
 
 
+def _described(tracer: Tracer) -> str:
+    return f"{tracer.dtype}{list(tracer.shape)}"
+
+
 def _operate(ufunc: np.ufunc, left: Any, right: Any) -> Any:
     for side in (left, right):
         kind = type(side)
@@ -289,9 +308,19 @@ def _operate(ufunc: np.ufunc, left: Any, right: Any) -> Any:
     return TABLE[ufunc](left, right)
 
 
+_COMPARISONS = {np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal}
+
+
 def _operate_general(ufunc: np.ufunc, left: Any, right: Any) -> Any:
     for side in (left, right):
-        if isinstance(side, (str, bytes, dict, set, type(None))) or (
+        if isinstance(side, (str, bytes, dict, set, type(None))):
+            if ufunc in _COMPARISONS:
+                return NotImplemented
+            raise TraceError(
+                f"{ufunc.__name__}: {side!r} is not an array or a number"[:120],
+                fix="is something missing, such as a return? to make text, use an f-string",
+            )
+        if (
             not isinstance(side, Tracer) and getattr(side, "__array_ufunc__", ufunc) is None
         ):
             return NotImplemented
@@ -369,13 +398,14 @@ for _function in (
     np.sum, np.prod, np.mean, np.var, np.std, np.max, np.min, np.any, np.all, np.argmax, np.argmin,
     np.argsort, np.cumsum, np.cumprod, np.trace, np.diagonal, np.ravel, np.squeeze, np.swapaxes,
     np.repeat, np.take, np.clip, np.round, np.ptp, np.nonzero, np.searchsorted,
+    np.compress, np.choose, np.argpartition,
 ):  # fmt: skip
     setattr(Tracer, _function.__name__, _method(_function))
 
 
 def _flatten(self: Tracer, order: str = "C") -> Any:
     """A copy, collapsed to one dimension."""
-    return TABLE["copy"](np.reshape(self, (-1,), order=order))
+    return TABLE["copy"](TABLE[_RESHAPE](self, (-1,), order=order))
 
 
 def _sort(self: Tracer, axis: int = -1, kind: Any = None, order: Any = None) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import ArgumentError, DtypeError, OutOfBoundsError, TraceError
+from chainrule.ir.types import type_of
 from chainrule.tracing.table import TABLE
 from chainrule.tracing.trace import (
     Log,
@@ -36,7 +37,7 @@ def write(x: Tracer, index: tuple[Any, ...], value: Any) -> None:
     """x[index] = value."""
     settle_aliasing(x)
     root = root_of(x)
-    check_dtype(root.dtype, value, describe_type(root))
+    check_dtype(root, value)
     row = _row(x, root, index)
     if row is not None:
         entry = _entry(value, root.shape[len(row) :], root.dtype)
@@ -63,13 +64,15 @@ def write(x: Tracer, index: tuple[Any, ...], value: Any) -> None:
     _advance(root, new)
 
 
-def check_dtype(dtype: np.dtype[Any], value: Any, target: str) -> None:
+def check_dtype(target: Any, value: Any) -> None:
     """An array of integers can't hold a derivative: refuse to cut a traced number short."""
-    kind = value.dtype.kind if isinstance(value, Tracer) else ""
-    if (kind in "fc" and kind and dtype.kind in "iub") or (kind == "c" and dtype.kind == "f"):
+    if type(value) is not Tracer:
+        return
+    dtype, kind = target.dtype, value.dtype.kind
+    if (kind in "fc" and dtype.kind in "iub") or (kind == "c" and dtype.kind == "f"):
         raise DtypeError(
             f"an array of dtype {dtype} can't hold a traced {value.dtype}",
-            {"array": target, "value": describe_type(value)},
+            {"array": type_of(target), "value": describe_type(value)},
             f"make the array with dtype {value.dtype}; or convert the value with .astype({dtype})",
         )
 

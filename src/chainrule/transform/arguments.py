@@ -129,6 +129,11 @@ def checked_leaf(leaf: Any, caller: str, position: int, index: int, argument: An
             f"{caller}: masked arrays can't be differentiated",
             fix="pass x.filled(value) and the mask separately, and choose with np.where",
         )
+    if isinstance(value, np.matrix):
+        raise DtypeError(
+            f"{caller}: np.matrix can't be differentiated, as its * isn't an array's",
+            fix="pass np.asarray(m), and write @ for products of matrices",
+        )
     if kind is complex:
         return np.complex128(value)
     try:

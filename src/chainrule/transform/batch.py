@@ -51,7 +51,8 @@ class BatchTrace(Trace):
         )
 
     def concrete(self, tracer: Tracer, what: str) -> Any:
-        if not tracer.mark:
+        refresh(tracer)
+        if not tracer.mark or tracer.owner is not self:
             return super().concrete(tracer, what)
         raise TraceError(
             f"{what} needs one value, but under vmap there is one per example",

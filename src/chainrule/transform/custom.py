@@ -107,7 +107,8 @@ class _Custom:
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """As a method, `self` comes first (name it in nondiff_argnums)."""
-        return self if instance is None else types.MethodType(self, instance)
+        function: Any = self
+        return self if instance is None else types.MethodType(function, instance)
 
     def split(self, args: tuple[Any, ...]) -> tuple[list[Any], tuple[Any, ...]]:
         """Arguments that are never differentiated, and the others."""

@@ -217,7 +217,10 @@ def _scalar(value: Any) -> Any:
         if type(leaf) in (int, float):
             return np.float64(leaf)
         shown = "nothing (None)" if leaf is None else type(leaf).__name__
-        raise DtypeError(f"grad: the function must return a real scalar; it returned {shown}")
+        raise DtypeError(
+            f"grad: the function must return a real scalar; it returned {shown}",
+            fix="return one floating-point number; has_aux=True returns more beside it",
+        )
     if tuple(leaf.shape) != ():
         raise ShapeError(
             "grad: the function must return a scalar",

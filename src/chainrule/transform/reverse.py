@@ -168,7 +168,12 @@ class _Sweep:
                 g, mask = g.total(ArrayType(shapes[first], dtypes[first]))
             derivative = op.derivative
             if type(derivative) is not Partials:
-                if not op.flat:
+                if type(derivative) is Linear and derivative.gather is not None:
+                    xs, numbers = equations[k + 1], equations[k + 2]
+                    if numbers[0] >= 0:
+                        piece = (fill(g, shapes[first]), tuple(xs[1:]), equations[k + 3], mask)
+                        self.gather(numbers[0], op, piece)
+                elif not op.flat:
                     self._general(Row(equations[k : k + FIELDS], self.trace), g, mask)
                 continue
             # The hot path: one elementwise equation.
@@ -203,10 +208,6 @@ class _Sweep:
         derivative = row.op.derivative
         g = fill(g, row.kind.shape)
         if isinstance(derivative, Linear):
-            if derivative.gather is not None and row.numbers[0] >= 0:
-                piece = (g, tuple(row.xs[1:]), row.params, mask)
-                self.gather(row.numbers[0], row.op, piece)
-                return
             answers = transpose_linear(row, g, mask)
         elif isinstance(derivative, Multilinear):
             answers = transpose_multilinear(row, g, mask)
