@@ -1,6 +1,6 @@
 """A network learns handwritten digits: per-sample SGD in plain NumPy and `cr.grad`.
 
-Needs scikit-learn for the images: pip install 'chainrule[demo]'.
+Needs scikit-learn for the images: pip install scikit-learn.
 """
 
 import numpy as np

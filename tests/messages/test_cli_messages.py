@@ -193,5 +193,5 @@ def test_the_demo_without_scikit_learn(capsys, monkeypatch):
     assert capsys.readouterr().err == (
         "ArgumentError: the demo's digits come with scikit-learn, which is not installed\n"
         "  needed: scikit-learn, an extra of this package\n"
-        "  fix:    pip install 'chainrule[demo]', or pip install scikit-learn\n"
+        "  fix:    pip install scikit-learn\n"
     )

@@ -98,7 +98,7 @@ def load_images(seed: int) -> Images:
         raise ArgumentError(
             "the demo's digits come with scikit-learn, which is not installed",
             {"needed": "scikit-learn, an extra of this package"},
-            "pip install 'chainrule[demo]', or pip install scikit-learn",
+            "pip install scikit-learn",
             where="chainrule demo",
         ) from None
     bunch = datasets.load_digits()

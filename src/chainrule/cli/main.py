@@ -80,7 +80,7 @@ def diff(expression: str, at: tuple[str, ...]) -> None:
 def demo(epochs: int, seed: int) -> None:
     """Compare the methods, then train a network on handwritten digits.
 
-    Needs scikit-learn for the digits: pip install 'chainrule[demo]'.
+    Needs scikit-learn for the digits: pip install scikit-learn.
     """
     run_demo(epochs, seed)
 

@@ -1,6 +1,7 @@
 """Floor 3: the operations. Importing a family enters its names into the table."""
 
 from chainrule.ops import (
+    along,
     arithmetic,
     arrange,
     average,
@@ -21,6 +22,7 @@ from chainrule.ops import (
     move,
     norm,
     order,
+    polynomial,
     pseudoinverse,
     query,
     reduce,
@@ -29,10 +31,12 @@ from chainrule.ops import (
     select,
     sort,
     special,
+    statistics,
     transcendental,
 )
 
 FAMILIES = (
+    along,
     arithmetic,
     arrange,
     average,
@@ -53,6 +57,7 @@ FAMILIES = (
     move,
     norm,
     order,
+    polynomial,
     pseudoinverse,
     query,
     reduce,
@@ -61,5 +66,6 @@ FAMILIES = (
     select,
     sort,
     special,
+    statistics,
     transcendental,
 )

@@ -61,7 +61,10 @@ def instead_of_plain_values() -> str:
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
-        package, name = module.partition(".")[0], getattr(frame.f_code, "co_qualname", frame.f_code.co_name)
+        package, name = (
+            module.partition(".")[0],
+            getattr(frame.f_code, "co_qualname", frame.f_code.co_name),
+        )
         if package == "numpy" and (name.startswith("vectorize.") or name == "_vectorize_call"):
             return "np.vectorize can't be traced: np.array([f(v) for v in x]), or cr.vmap(f)(x)"
         if package == "scipy":
