@@ -42,7 +42,8 @@ CASES = {
         lambda x: np.maximum(x, "a"),
         cr.TraceError,
         """'a' is not an array or a number
-  where: {place}""",
+  where: {place}
+  fix:   traced values work with numbers and arrays of numbers; keep the rest apart""",
     ),
     "where=": (
         lambda x: np.exp(x, where=[True, False]),

@@ -64,7 +64,7 @@ def view(a: Any, p: int, q: int) -> Any:
     return a[part(a.shape, p // 7, q)]
 
 
-def run(a: Any, steps: list[Step]) -> Any:
+def run(a: Any, steps: list[Step], factor: Any = 1.1) -> Any:
     """Run a program on an array that it may change; a scalar that all of it enters."""
     names = [a]
     total = 0.0
@@ -79,14 +79,14 @@ def run(a: Any, steps: list[Step]) -> Any:
         elif name == "add":
             x += 0.3 * np.sin(y).sum()
         elif name == "scale":
-            x *= 1.1
+            x *= factor
         elif name == "same" and x.shape == y.shape:
             x -= 0.2 * y
         elif name == "element" and x.size:
             place = np.unravel_index(p % x.size, x.shape)
             x[tuple(map(int, place))] = 0.7 * np.cos(y).sum()
         elif name == "row" and len(x):
-            x[p % len(x)] = 0.4 * y.sum()
+            x[p % len(x)] = 0.4 * y.sum() * factor
         elif name == "grow" and len(x):
             x[p % len(x)] += 0.4 * y.mean() if y.size else 0.1
         elif name == "part":
@@ -185,3 +185,41 @@ def test_second_derivative(steps: list[Step], shape: tuple[int, ...]) -> None:
     forward = cr.jvp(cr.grad(f), (x,), (t,))[1]
     reverse = cr.grad(lambda x: np.sum(cr.grad(f)(x) * t))(x)
     np.testing.assert_allclose(forward, reverse, rtol=1e-8, atol=1e-8)
+
+
+@given(STEPS, st.sampled_from(SHAPES), st.booleans())
+def test_inner_derivative_writes_outer_array(
+    steps: list[Step], shape: tuple[int, ...], buffer: bool
+) -> None:
+    """An inner gradient whose function changes an array of the outer one.
+
+    The reference returns that array from the inner function instead of leaving it changed.
+    """
+
+    def start(x: Any) -> Any:
+        if not buffer:
+            return x * 1.0
+        made = np.zeros(shape)
+        made[...] = x
+        return made
+
+    def leaving(x: Any) -> Any:
+        y = start(x)
+        early = y.reshape(-1)
+        slope = cr.grad(lambda factor: run(y, steps, factor))(x[(0,) * x.ndim])
+        return slope + np.sum(np.cos(y)) + np.sum(np.sin(early))
+
+    def returning(x: Any) -> Any:
+        def inner(factor: Any) -> Any:
+            y = start(x)
+            return run(y, steps, factor), y
+
+        corner = x[(0,) * x.ndim]
+        (_, y), (slope, _) = cr.jvp(inner, (corner,), (1.0,))
+        return slope + np.sum(np.cos(y)) + np.sum(np.sin(y))
+
+    x = arrays(shape, "C") + 0.4
+    value, gradient = cr.value_and_grad(leaving)(x)
+    expected, reference = cr.value_and_grad(returning)(x)
+    np.testing.assert_allclose(value, expected, rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(gradient, reference, rtol=1e-8, atol=1e-8)

@@ -32,6 +32,7 @@ from chainrule.ops import (
     sort,
     special,
     statistics,
+    stride,
     transcendental,
 )
 
@@ -67,5 +68,6 @@ FAMILIES = (
     sort,
     special,
     statistics,
+    stride,
     transcendental,
 )

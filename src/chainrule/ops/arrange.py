@@ -358,8 +358,10 @@ copy = primitive(
     type_rule=lambda x, order: ArrayType(x.shape, x.dtype),
     value=lambda x, order: np.array(x, order=order)[()],
     derivative=Linear(lambda g, x, order: g),
-    # Every example lies in C order, whatever is asked for: only reshapes of it could tell.
-    batch=lambda op, size, args, batched, order: apply(op, *args, order="K"),
+    # An example keeps its order where F is asked for: only writes to reshapes of it could tell.
+    batch=lambda op, size, args, batched, order: apply(
+        op, *args, order="C" if order == "C" else "K"
+    ),
     symbolic=lambda S, x, order: x,
     lower=None,
     cases=(Case((Draw((3,)),), {"order": "K"}), Case((Draw((2, 3)),), {"order": "F"})),

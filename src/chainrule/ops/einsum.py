@@ -175,13 +175,17 @@ def _spelled_out(subscripts: str, xs: list[Any]) -> tuple[list[str], str]:
     ]
     if arrow:
         if dots and "..." not in right:
-            raise ShapeError("einsum: the result must keep the '...' of the operands", facts, _REMEDY)
+            raise ShapeError(
+                "einsum: the result must keep the '...' of the operands", facts, _REMEDY
+            )
         out = right.replace("...", dots)
     else:
         joined = "".join(bare)
         out = dots + "".join(c for c in sorted(set(joined)) if joined.count(c) == 1)
     if len(set(out)) != len(out) or not set(out) <= set("".join(full)):
-        raise ShapeError("einsum: each letter of the result stands in an operand, and once", facts, _REMEDY)
+        raise ShapeError(
+            "einsum: each letter of the result stands in an operand, and once", facts, _REMEDY
+        )
     return full, out
 
 

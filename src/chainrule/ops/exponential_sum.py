@@ -13,7 +13,7 @@ import numpy as np
 from chainrule.ir.primitive import Case, Draw, Flat, Primitive
 from chainrule.ir.types import ArrayType
 from chainrule.ops.family import normal_axes, primitive
-from chainrule.tracing.table import INSIDE_SCIPY, TABLE, implements_special
+from chainrule.tracing.table import INSIDE_SCIPY, TABLE, implements, implements_special
 from chainrule.tracing.trace import apply
 
 
@@ -95,6 +95,12 @@ def _inside(a: Any, b: Any, axis: Any, return_sign: Any, xp: Any) -> Any:
 # SciPy ≥ 1.15 takes the largest entries out of the sum, all of them where several tie. The value
 # is right, but differentiated as it stands its second derivative is wrong at every tie.
 INSIDE_SCIPY["scipy.special._logsumexp"] = {"_logsumexp": _inside}
+
+
+@implements((np.logaddexp, "reduce"))
+def _logaddexp_reduce(array: Any, axis: Any = 0, dtype: Any = None, keepdims: Any = False) -> Any:
+    total = logsumexp(array, axis, keepdims=keepdims)
+    return total if dtype is None else TABLE["astype"](total, dtype)
 
 
 @implements_special("softmax")

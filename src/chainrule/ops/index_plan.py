@@ -173,7 +173,7 @@ class Layout(NamedTuple):
     for one example.
     """
 
-    index: tuple[Any, ...]
+    entries: tuple[Any, ...]
     arrays: tuple[Any, ...]
     order: tuple[int, ...]
 

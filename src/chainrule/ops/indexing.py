@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from typing import Any
 
 import numpy as np
@@ -54,11 +56,8 @@ def _gather(x: ArrayType, pieces: list[tuple[Any, tuple[Any, ...], dict[str, Any
                 total[params["index"]] += g
         return total
     if len(pieces) == 1 or any(type(a) is Tracer for _, arrays, _ in pieces for a in arrays):
-        total = None
-        for g, arrays, params in pieces:
-            part = apply(put_add, g, *arrays, shape=x.shape, **params)
-            total = part if total is None else total + part
-        return total
+        parts = [apply(put_add, g, *arrays, shape=x.shape, **more) for g, arrays, more in pieces]
+        return functools.reduce(operator.add, parts)
     numbering = _arange(x.size).reshape(x.shape)
     spots = [np.ravel(numbering[full_index(p["index"], a)]) for _, a, p in pieces]
     if all(np.shape(g) == () for g, _, _ in pieces):
@@ -79,7 +78,7 @@ def _getitem_batch(
     x, *arrays = args
     shape = np.shape(x)[batched[0] :]
     plan = batched_layout(shape, index, arrays, batched[0], batched[1:], size)
-    raw = apply(op, x, *plan.arrays, index=plan.index)
+    raw = apply(op, x, *plan.arrays, index=plan.entries)
     return raw if plan.order == tuple(range(np.ndim(raw))) else np.transpose(raw, plan.order)
 
 
@@ -145,7 +144,7 @@ def _put_add_batch(
     if not batched[0]:
         g = np.broadcast_to(g, (size, *np.shape(g)))
     raw = np.transpose(g, inverse(plan.order))
-    return apply(op, raw, *plan.arrays, index=plan.index, shape=(size, *shape))
+    return apply(op, raw, *plan.arrays, index=plan.entries, shape=(size, *shape))
 
 
 put_add = primitive(
@@ -164,64 +163,6 @@ put_add = primitive(
         for s, i, arrays in _INDEX_CASES
     ),
 )
-
-
-# ---- views by address ------------------------------------------------------------------------------
-
-
-def _strided_value(x: Any, start: int, shape: tuple[int, ...], steps: tuple[int, ...]) -> Any:
-    memory = np.reshape(x, (-1,))[start:]
-    return np.lib.stride_tricks.as_strided(memory, shape, [s * memory.itemsize for s in steps])
-
-
-def _strided_places(
-    size: int, start: int, shape: tuple[int, ...], steps: tuple[int, ...]
-) -> np.ndarray:
-    """Which entries of the memory the view shows."""
-    return np.array(_strided_value(_arange(size), start, shape, steps)).view(np.ndarray)
-
-
-def _strided_gather(
-    x: ArrayType, pieces: list[tuple[Any, tuple[Any, ...], dict[str, Any]]]
-) -> Any:
-    flat = x._replace(shape=(x.size,))
-    picks = [(g, (_strided_places(x.size, **p),), {"index": (Spot(0),)}) for g, _, p in pieces]
-    return np.reshape(_gather(flat, picks), x.shape)
-
-
-def _strided_batch(
-    op: Primitive, size: int, args: tuple[Any, ...], batched: Any, start: int, shape: Any, steps: Any
-) -> Any:
-    length = int(np.prod(np.shape(args[0])[1:]))
-    return apply(op, args[0], start=start, shape=(size, *shape), steps=(length, *steps))
-
-
-# How buffers find their views again: entries of x's memory from `start` on, at regular steps.
-strided = primitive(
-    name="strided",
-    type_rule=lambda x, start, shape, steps: ArrayType(shape, x.dtype),
-    value=_strided_value,
-    derivative=Linear(
-        lambda g, x, **view: _strided_gather(x, [(g, (), view)]),
-        selects=True,
-        gather=_strided_gather,
-    ),
-    batch=_strided_batch,
-    symbolic=structural(_strided_value),
-    lower=None,
-    cases=(
-        Case((Draw((6,)),), {"start": 1, "shape": (3,), "steps": (2,)}),
-        Case((Draw((2, 3)),), {"start": 5, "shape": (3, 2), "steps": (-1, -3)}),
-        Case((Draw((4,)),), {"start": 0, "shape": (3, 2), "steps": (1, 1)}),
-        Case((Draw((4,)),), {"start": 2, "shape": (), "steps": ()}),
-    ),
-    view=lambda out, start, shape, steps: True,
-)
-
-
-@implements("strided")
-def _strided(x: Any, start: int, shape: tuple[int, ...], steps: tuple[int, ...]) -> Any:
-    return apply(strided, x, start=start, shape=shape, steps=steps)
 
 
 # ---- writing -------------------------------------------------------------------------------------
@@ -290,7 +231,7 @@ def _put_batch(
     kind = (1,) * (len(place) - len(kind)) + kind[max(0, len(kind) - len(place)) :]
     v = np.reshape(v, (size, *kind) if batched[1] else kind)
     v = np.transpose(np.broadcast_to(v, (size, *place)), inverse(plan.order))
-    return apply(op, x, v, *plan.arrays, index=plan.index)
+    return apply(op, x, v, *plan.arrays, index=plan.entries)
 
 
 def _put_type(x: ArrayType, v: ArrayType, *arrays: ArrayType, index: Any) -> ArrayType:

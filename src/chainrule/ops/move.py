@@ -83,7 +83,9 @@ def _tile(A: Any, reps: Any) -> Any:
     apart = tuple(n for length in shape for n in (1, length))
     wide = tuple(n for pair in zip(counts, shape, strict=True) for n in pair)
     spread = np.broadcast_to(np.reshape(a, apart), wide)
-    return TABLE["copy"](np.reshape(spread, tuple(r * n for r, n in zip(counts, shape, strict=True))))
+    return TABLE["copy"](
+        np.reshape(spread, tuple(r * n for r, n in zip(counts, shape, strict=True))), "C"
+    )
 
 
 @implements(np.repeat, lists=True)
@@ -106,7 +108,9 @@ def _repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
         raise ShapeError("repeat: a count can't be negative", {"count": count})
     apart = np.reshape(a, (*shape[: along + 1], 1, *shape[along + 1 :]))
     spread = np.broadcast_to(apart, (*shape[: along + 1], count, *shape[along + 1 :]))
-    return TABLE["copy"](np.reshape(spread, (*shape[:along], shape[along] * count, *shape[along + 1 :])))
+    return TABLE["copy"](
+        np.reshape(spread, (*shape[:along], shape[along] * count, *shape[along + 1 :])), "C"
+    )
 
 
 # ---- pads ----------------------------------------------------------------------------------------

@@ -144,7 +144,8 @@ def _sort(
 def _partition(a: Any, kth: Any, axis: Any = -1, kind: Any = None, order: None = None) -> Any:
     """Taken at NumPy's own positions; among equal entries the derivative goes to those."""
     rows, back = _sorted_rows(a, axis)
-    return back(_take(rows, apply(argpartition, rows, kth=_places(kth, rows))))
+    result = back(_take(rows, apply(argpartition, rows, kth=_places(kth, rows))))
+    return np.copy(result, "C") if np.ndim(result) > 1 else result
 
 
 @implements(np.argpartition)

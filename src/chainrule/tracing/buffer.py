@@ -31,6 +31,7 @@ class Buffer(np.ndarray):
     _cell: Tracer | None = None  # on a root: the traced array that it stands for
     _stale = False  # C code copied the memory of a traced buffer
     _computed = False  # not made by np.zeros or its kin, so never a literal
+    _lent = False  # the memory of an array of another class (np.ma), which would stay plain
 
     def __array_finalize__(self, source: Any) -> None:
         if isinstance(source, Buffer):
@@ -42,6 +43,9 @@ class Buffer(np.ndarray):
             else:
                 self._computed = True
                 self._stale = root._cell is not None
+            self._lent = source._lent
+        elif source is not None and type(source) is not np.ndarray:
+            self._lent = True
 
     # ---- reading -------------------------------------------------------------------------------
 
@@ -147,7 +151,9 @@ class Buffer(np.ndarray):
         """Where in the root's memory an index of integers alone leads."""
         if len(key) != self.ndim or not all(isinstance(i, (int, np.integer)) for i in key):
             return None
-        if any(isinstance(i, bool) or not -n <= i < n for i, n in zip(key, self.shape, strict=True)):
+        if any(
+            isinstance(i, bool) or not -n <= i < n for i, n in zip(key, self.shape, strict=True)
+        ):
             return None
         start, shape, steps = self._layout(root)
         return start + sum(int(i) % n * s for i, n, s in zip(key, shape, steps, strict=True))
@@ -160,6 +166,12 @@ class Buffer(np.ndarray):
         plain = self.view(np.ndarray)
         if trace is None:
             raise TraceError("a value of a finished trace can't be written here")
+        if self._lent:
+            raise TraceError(
+                "a masked array, or one of another class, can't hold a traced value",
+                {"array": f"{self.dtype}{list(self.shape)}"},
+                "keep the values in a plain array, and choose with np.where(mask, 0, values)",
+            )
         # Without an axis it would be a scalar, and have no views.
         ordered = plain.flags.c_contiguous and plain.ndim > 0
         self._cell = trace.lift(plain.copy() if ordered else self._memory().copy())
@@ -244,12 +256,12 @@ class Buffer(np.ndarray):
     # ---- methods that C code would run on the memory itself ------------------------------------
 
     def reshape(self, *shape: Any, **kwargs: Any) -> Any:
-        result = np.ndarray.reshape(self, *shape, **kwargs)
+        result: Any = np.ndarray.reshape(self, *shape, **kwargs)
         # Where NumPy would copy, the memory has nothing to copy any more.
         return self.current().reshape(*shape, **kwargs) if result._stale else result
 
     def ravel(self, order: Any = "C") -> Any:
-        result = np.ndarray.ravel(self, order)
+        result: Any = np.ndarray.ravel(self, order)
         return self.current().ravel(order) if result._stale else result
 
     def fill(self, value: Any) -> None:
@@ -258,13 +270,15 @@ class Buffer(np.ndarray):
     def put(self, indices: Any, values: Any, mode: Any = "raise") -> None:
         np.put(self, indices, values, mode)
 
-    def sort(self, axis: Any = -1, **kwargs: Any) -> None:
+    def sort(self, axis: Any = -1, **kwargs: Any) -> None:  # type: ignore[override]
         if not self._is_traced():
             np.ndarray.sort(self.view(np.ndarray), axis, **kwargs)
         else:
             self[...] = np.sort(self.current(), axis)
 
-    def partition(self, kth: Any, axis: Any = -1, **kwargs: Any) -> None:
+    def partition(  # type: ignore[override]
+        self, kth: Any, axis: Any = -1, **kwargs: Any
+    ) -> None:
         if not self._is_traced():
             np.ndarray.partition(self.view(np.ndarray), kth, axis, **kwargs)
         else:

@@ -19,7 +19,7 @@ import numpy as np
 
 from chainrule.base.errors import ChainruleError, DtypeError
 from chainrule.tracing.buffer import Buffer
-from chainrule.tracing.operands import not_numbers, numeric, refuse_other_rules
+from chainrule.tracing.operands import not_numbers, numeric, refuse_masked, refuse_other_rules
 from chainrule.tracing.table import (
     INSIDE_SCIPY,
     RESOLVERS,
@@ -77,6 +77,8 @@ def to_array(value: Any, dtype: Any = None) -> Any:
         if any(type(part) is Tracer for part in parts):
             parts = [part if type(part) is Tracer else numeric(part) for part in parts]
             stacked = TABLE["stack"](parts)
+            if stacked.ndim > 2:  # NumPy's copy of a list lies in C order, whatever its parts do
+                stacked = TABLE["copy"](stacked, "C")
             return stacked if dtype is None else TABLE["astype"](stacked, dtype)
         value = parts
     return _ORIGINAL["array"](value, dtype=dtype)
@@ -94,14 +96,37 @@ def _array(
         made = _ORIGINAL["array"](value, dtype=dtype, copy=copy, ndmin=ndmin, **kwargs)
         return _buffer(made) if type(made) is np.ndarray and copied else made
     result = to_array(value, dtype)
+    if kwargs.get("subok") and sys._getframe(2).f_globals.get("__name__") == "numpy.ma.core":
+        refuse_masked(result)
     if type(result) is not Tracer:
         made = _ORIGINAL["array"](result, copy=copy, ndmin=ndmin, **kwargs)
         return _buffer(made) if copied else made
+    order = kwargs.get("order") or "K"
     if copied and (type(value) is Tracer or type(value) in RESOLVERS):
-        result = TABLE["copy"](result)
+        result = TABLE["copy"](result, order)
+    else:
+        result = laid(result, order)
     if result.ndim < ndmin:
         result = np.reshape(result, (1,) * (ndmin - result.ndim) + tuple(result.shape))
     return result
+
+
+_ORDERS = {"ascontiguousarray": "C", "asfortranarray": "F"}
+
+
+def laid(result: Any, order: str) -> Any:
+    """The array itself if it lies in memory as `order` says, otherwise a copy that does."""
+    value = result
+    while type(value) is Tracer:
+        value = value.value
+    if order not in ("C", "F") or not result.ndim or type(result) is not Tracer:
+        return result
+    if isinstance(value, np.ndarray):
+        flags = value[(0,) * (value.ndim - result.ndim)].flags if value.size else value.flags
+        as_it_is = flags.c_contiguous if order == "C" else flags.f_contiguous
+    else:  # without values all that isn't a view is taken to lie in C order
+        as_it_is = result.alias is None and (order == "C" or result.ndim == 1)
+    return result if as_it_is else TABLE["copy"](result, order)
 
 
 def _as_array(name: str) -> Callable[..., Any]:
@@ -109,7 +134,8 @@ def _as_array(name: str) -> Callable[..., Any]:
         if type(value) is Buffer and not value._is_traced():
             return value if dtype in (None, value.dtype) else value.astype(dtype)
         if has_traced(value):
-            return to_array(value, dtype)
+            order = _ORDERS.get(name) or kwargs.get("order") or (args[0] if args else "K")
+            return laid(to_array(value, dtype), order)
         made = _ORIGINAL[name](value, dtype, *args, **kwargs)
         return _buffer(made) if type(value) in (list, tuple) else made
 
@@ -172,10 +198,9 @@ def _listing(original: Any, parts: bool) -> Callable[..., Any]:
                 if parts:
                     return call(original, args, kwargs)
                 args = (to_array(args[0]), *args[1:])
-            elif len(args) > 1 and (kind := type(args[1])) in (Tracer, list, tuple):
+            elif len(args) > 1 and type(args[1]) in (Tracer, list, tuple) and has_traced(args[1]):
                 # np.take(table, positions): NumPy looks at the first argument only.
-                if kind is Tracer or has_traced(args[1]):
-                    return call(original, args, kwargs)
+                return call(original, args, kwargs)
         return original(*args, **kwargs)
 
     return convert
@@ -242,6 +267,10 @@ class _MathGuard(_Guard):
         return self.original(*args, **kwargs)
 
 
+def _hypot(*legs: Any) -> Any:
+    return functools.reduce(np.hypot, legs) if len(legs) > 1 else np.absolute(*legs)
+
+
 def _log(x: Any, *base: Any) -> Any:
     return np.log(x) if not base else np.log(x) / np.log(base[0])
 
@@ -288,6 +317,7 @@ def _math_replacements() -> dict[str, Any]:
     for name, special in _MATH_SPECIAL.items():
         new[name] = _MathGuard(getattr(math, name), _special(special))
     new["log"] = _MathGuard(math.log, _log)
+    new["hypot"] = _MathGuard(math.hypot, _hypot)
     return new
 
 

@@ -16,19 +16,25 @@ _REMEDY = "traced values work with numbers and arrays of numbers; keep the rest 
 _array = np.array
 
 
+def refuse_masked(value: Any) -> None:
+    """np.ma reads the memory of what it masks, and keeps what a traced value is to itself."""
+    raise UnsupportedError(
+        "masked arrays can't be mixed with traced values",
+        {"array": f"{type(value).__name__} of shape {np.shape(value)}"},
+        "take the values and the mask apart: np.where(a.mask, 0, a.data * x)",
+    )
+
+
 def refuse_other_rules(value: np.ndarray) -> None:
     """Subclasses of ndarray whose arithmetic isn't ndarray's would be wrong as plain arrays."""
-    facts = {"operand": f"{type(value).__name__} of shape {value.shape}"}
-    if isinstance(value, np.ma.MaskedArray):
-        raise UnsupportedError(
-            "masked arrays can't be mixed with traced values",
-            facts,
-            "take the values and the mask apart: np.where(a.mask, 0, a.data * x)",
-        )
+    # Not np.ma itself: NumPy reads that module when it's first named, and now a trace runs.
+    masked = sys.modules.get("numpy.ma")
+    if masked is not None and isinstance(value, masked.MaskedArray):
+        refuse_masked(value)
     if isinstance(value, np.matrix):
         raise UnsupportedError(
             "np.matrix can't be mixed with traced values, as its * isn't an array's",
-            facts,
+            {"operand": f"{type(value).__name__} of shape {value.shape}"},
             "use np.asarray(m), and @ for products of matrices",
         )
 

@@ -86,7 +86,7 @@ def call(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], key: A
     """Run a function's handler; an argument that the handler doesn't know is refused."""
     handler = lookup(function, key)
     count, names = _accepts(handler)
-    if len(args) > count or (kwargs and not kwargs.keys() <= names):
+    if len(args) > count or (kwargs and not kwargs.keys() <= names and _ANY not in names):
         kwargs = _without_defaults(function, kwargs, names)
         if len(args) > count:
             raise UnsupportedError(
@@ -94,6 +94,9 @@ def call(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], key: A
                 fix="leave out the others, or write them with traced operations",
             )
     return handler(*args, **kwargs)
+
+
+_ANY = "**"
 
 
 def _accepts(handler: Handler) -> tuple[int, frozenset[str]]:
@@ -108,6 +111,9 @@ def _accepts(handler: Handler) -> tuple[int, frozenset[str]]:
                 count += 1
             if p.kind in (Parameter.KEYWORD_ONLY, Parameter.POSITIONAL_OR_KEYWORD):
                 names.add(p.name)
+            # By this name a handler says that it hands them on to a function of the user's.
+            if p.kind is Parameter.VAR_KEYWORD and p.name == "kwargs":
+                names.add(_ANY)
         known = _accepted[handler] = (count, frozenset(names))
     return known
 
@@ -189,4 +195,3 @@ def unsupported(function: Any, key: Any = None) -> UnsupportedError:
         else:
             fix = f"{fix}; docs/operations.md lists every supported name"
     return UnsupportedError(f"{name} can't be traced yet", fix=fix)
-

@@ -117,7 +117,8 @@ class Trace:
             return tracer.owner.to_array(tracer, dtype)
         if self.open and self.active(tracer):
             raise TraceError(
-                "NumPy asked for the plain values of a traced array, which would lose its derivative",
+                "NumPy asked for the plain values of a traced array, "
+                "which would lose its derivative",
                 {"value": describe_type(tracer)},
                 instead_of_plain_values(),
             )

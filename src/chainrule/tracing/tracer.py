@@ -78,7 +78,9 @@ class Tracer:
     def __len__(self) -> int:
         if not self.shape:
             raise UnsupportedError(
-                "len() of a single number", {"value": _described(self)}, "np.size(x) counts entries"
+                "len() of a single number",
+                {"value": f"{self.dtype}[]"},
+                "np.size(x) counts entries",
             )
         return self.shape[0]
 
@@ -177,7 +179,7 @@ class Tracer:
         if not self.shape:
             raise UnsupportedError(
                 "a single number can't be iterated over",
-                {"value": _described(self)},
+                {"value": f"{self.dtype}[]"},
                 "np.atleast_1d(x) makes an array of it",
             )
         return (self[i] for i in range(self.shape[0]))
@@ -296,10 +298,6 @@ class Tracer:
 register_leaf(Tracer)
 
 
-def _described(tracer: Tracer) -> str:
-    return f"{tracer.dtype}{list(tracer.shape)}"
-
-
 def _operate(ufunc: np.ufunc, left: Any, right: Any) -> Any:
     for side in (left, right):
         kind = type(side)
@@ -320,9 +318,7 @@ def _operate_general(ufunc: np.ufunc, left: Any, right: Any) -> Any:
                 f"{ufunc.__name__}: {side!r} is not an array or a number"[:120],
                 fix="is something missing, such as a return? to make text, use an f-string",
             )
-        if (
-            not isinstance(side, Tracer) and getattr(side, "__array_ufunc__", ufunc) is None
-        ):
+        if not isinstance(side, Tracer) and getattr(side, "__array_ufunc__", ufunc) is None:
             return NotImplemented
     return lookup(ufunc)(TABLE["operand"](left), TABLE["operand"](right))
 
@@ -398,7 +394,7 @@ for _function in (
     np.sum, np.prod, np.mean, np.var, np.std, np.max, np.min, np.any, np.all, np.argmax, np.argmin,
     np.argsort, np.cumsum, np.cumprod, np.trace, np.diagonal, np.ravel, np.squeeze, np.swapaxes,
     np.repeat, np.take, np.clip, np.round, np.ptp, np.nonzero, np.searchsorted,
-    np.compress, np.choose, np.argpartition,
+    np.choose, np.argpartition,
 ):  # fmt: skip
     setattr(Tracer, _function.__name__, _method(_function))
 

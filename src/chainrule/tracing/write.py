@@ -212,4 +212,3 @@ def _advance(root: Tracer, new: Any) -> None:
     root.alias = None
     repoint(root, new)
     root.version += 1
-
