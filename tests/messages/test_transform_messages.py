@@ -161,7 +161,8 @@ CASES = {
         """float() of a traced value would lose its derivative
   value: f64
   where: HERE
-  fix:   keep it traced: x.item() for the scalar, an f-string to print it, an array made inside the function to store it; or give the derivative up with cr.stop_gradient(x)""",
+  fix:   keep it traced with x.item() (an f-string prints it),
+         or give the derivative up with cr.stop_gradient(x)""",
     ),
     "a name imported from NumPy": (
         lambda: cr.grad(lambda x: array([x, x]).sum())(2.0),

@@ -266,3 +266,18 @@ def test_first_and_second_order_through_a_product() -> None:
     ahead, behind = (cr.grad(f, (0, 1))(a + s * h * ta, b) for s in (1, -1))
     for s, p, m in zip(second, ahead, behind, strict=True):
         np.testing.assert_allclose(s, (p - m) / (2 * h), atol=1e-8)
+
+
+def test_an_einsum_that_adds_nothing_is_a_view():
+    def f(x):
+        x = x * 1.0
+        diagonal = np.einsum("ii->i", x)
+        diagonal[:] = diagonal * 3
+        turned = np.einsum("ij->ji", x)
+        turned[0, 1] = 7 * x[0, 0]
+        return np.sum(x**2)
+
+    x = np.array([[1.0, 2.0], [3.0, 4.0]])
+    value, gradient = cr.value_and_grad(f)(x)
+    assert value == f(x.copy())
+    np.testing.assert_allclose(gradient, cr.finite_difference(f)(x), rtol=1e-6)

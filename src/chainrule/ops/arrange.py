@@ -10,7 +10,14 @@ import numpy as np
 from chainrule.base.errors import DtypeError, ShapeError
 from chainrule.ir.primitive import Case, Draw, Flat, Linear, Primitive
 from chainrule.ir.types import ArrayType, type_of
-from chainrule.ops.family import broadcast, normal_axes, normal_axis, primitive, structural
+from chainrule.ops.family import (
+    broadcast,
+    column_order,
+    normal_axes,
+    normal_axis,
+    primitive,
+    structural,
+)
 from chainrule.tracing.table import TABLE, Handler, implements
 from chainrule.tracing.trace import View, apply, memory_order, positions_of
 from chainrule.tracing.tracer import Tracer
@@ -40,18 +47,13 @@ def _reshape(a: Any, /, shape: Any = None, order: str = "C", *, copy: Any = None
     a = TABLE["operand"](a)
     wanted = _fitting_shape(type_of(a), shape)
     if order == "A":
-        order = "F" if _is_column_major(a) else "C"
+        order = "F" if column_order(a) else "C"
     if order == "F":
         return np.transpose(apply(reshape, np.transpose(a), shape=wanted[::-1]))
     if order != "C":
         raise ShapeError(f"reshape: order must be 'C', 'F' or 'A', not {order!r}")
     result = apply(reshape, a, shape=wanted)
     return TABLE["copy"](result) if copy else result
-
-
-def _is_column_major(a: Any) -> bool:
-    wide = [k for k in memory_order(a) or () if np.shape(a)[k] > 1]
-    return bool(wide) and wide == sorted(wide, reverse=True)
 
 
 @implements(np.ravel, lists=True)
@@ -61,7 +63,7 @@ def _ravel(a: Any, order: str = "C") -> Any:
         # As the entries lie in memory: the axis with the longest steps first.
         return _ravel(np.transpose(a, memory_order(a) or range(np.ndim(a))))
     if order == "A":
-        order = "F" if _is_column_major(a) else "C"
+        order = "F" if column_order(a) else "C"
     flat = _reshape(a, (-1,), order)
     # Unlike reshape, it copies whatever doesn't lie in memory one after the other.
     if type(a) is Tracer and (type(a.alias) is View or memory_order(a) is not None):

@@ -131,6 +131,10 @@ def _einsum(*operands: Any, optimize: Any = False) -> Any:
                     | {f"operand {k}": type_of(a) for k, a in enumerate(xs)},
                 )
     plain = [_without_repeats(x, term, sizes) for x, term in pairs]
+    if len(plain) == 1 and set(plain[0][1]) == set(out):
+        # Nothing is added up: like NumPy's, the result shares the operand's memory.
+        x, term = plain[0]
+        return np.transpose(x, [term.index(c) for c in out])
     normal = f"{','.join(term for _, term in plain)}->{out}"
     return apply(einsum, *(x for x, _ in plain), subscripts=normal, optimize=bool(optimize))
 
@@ -195,16 +199,15 @@ def _diagonal(x: Any, term: str) -> tuple[Any, str]:
         spots = [k for k, d in enumerate(term) if d == c]
         if len(spots) == 1:
             continue
-        rest = [k for k in range(len(term)) if k not in spots]
         lengths = {np.shape(x)[k] for k in spots}
         if len(lengths) > 1:
             raise ShapeError(
                 f"einsum: the repeated letter {c} stands for two lengths", {"operand": type_of(x)}
             )
-        along = np.arange(lengths.pop())
-        agreeing: Any = (..., *(along,) * len(spots))
-        x = np.transpose(x, (*rest, *spots))[agreeing]
-        term = "".join(term[k] for k in rest) + c
+        while len(spots) > 1:
+            x = np.diagonal(x, 0, spots[0], spots[1])
+            term = "".join(d for k, d in enumerate(term) if k not in spots[:2]) + c
+            spots = [k for k, d in enumerate(term) if d == c]
     return x, term
 
 

@@ -13,7 +13,7 @@ from chainrule.base.errors import DtypeError, ShapeError, UnsupportedError
 from chainrule.ir.primitive import Case, Draw, Irregular, Primitive, Rule
 from chainrule.ir.types import ArrayType, result_dtype
 from chainrule.tracing.table import SCIPY_SPECIAL, TABLE
-from chainrule.tracing.trace import apply, ground
+from chainrule.tracing.trace import apply, ground, memory_order
 from chainrule.tracing.tracer import Tracer
 
 PRIMITIVES: dict[str, Primitive] = {}
@@ -254,3 +254,20 @@ def sum_to(g: Any, shape: tuple[int, ...]) -> Any:
 def real_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """The dtype of the real part."""
     return np.zeros((), dtype).real.dtype
+
+
+def column_order(a: Any) -> tuple[int, ...] | None:
+    """The axes from last to first where an array lies in memory column by column; else None."""
+    order = memory_order(a)
+    wide = [k for k in order or () if np.shape(a)[k] > 1]
+    return order if wide and wide == sorted(wide, reverse=True) else None
+
+
+def laid_out(result: Any, order: tuple[int, ...] | None) -> Any:
+    """A new array that lies in memory as NumPy's result would: reshapes of it then alias alike."""
+    if memory_order(result) == order:
+        return result
+    if order is None:
+        return TABLE["copy"](result, "C")
+    laid = TABLE["copy"](np.transpose(result, order), "C")
+    return np.transpose(laid, [order.index(k) for k in range(len(order))])

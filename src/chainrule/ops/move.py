@@ -8,8 +8,16 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import ArgumentError, ShapeError, UnsupportedError
-from chainrule.ops.family import at_axis, known, normal_axes, normal_axis
+from chainrule.ops.family import (
+    at_axis,
+    column_order,
+    known,
+    laid_out,
+    normal_axes,
+    normal_axis,
+)
 from chainrule.tracing.table import TABLE, implements
+from chainrule.tracing.trace import memory_order
 from chainrule.tracing.tracer import Tracer
 
 # While a trace runs, NumPy's own name makes a buffer.
@@ -59,6 +67,7 @@ def _roll(a: Any, shift: Any, axis: Any = None) -> Any:
     a = TABLE["operand"](a)
     if axis is None:
         return np.reshape(_roll(np.reshape(a, (-1,)), np.sum(shift), 0), np.shape(a))
+    order = memory_order(a)
     shifts, axes = np.broadcast_arrays(known(shift, "roll: the shift"), axis)
     for by, k in zip(shifts.ravel().tolist(), axes.ravel().tolist(), strict=True):
         along = normal_axis(k, np.ndim(a))
@@ -67,7 +76,7 @@ def _roll(a: Any, shift: Any, axis: Any = None) -> Any:
         if by:
             front, back = a[at_axis(along, slice(-by, None))], a[at_axis(along, slice(None, -by))]
             a = np.concatenate([front, back], axis=along)
-    return TABLE["copy"](a)
+    return laid_out(TABLE["copy"](a), order)
 
 
 # ---- repetition ----------------------------------------------------------------------------------
@@ -124,10 +133,11 @@ def _pad(
 ) -> Any:  # fmt: skip
     a = TABLE["operand"](array)
     widths = _widths(pad_width, np.ndim(a))
+    order = column_order(a)
     if mode == "constant":
-        return _pad_constant(a, widths, TABLE["operand"](constant_values))
+        return laid_out(_pad_constant(a, widths, TABLE["operand"](constant_values)), order)
     if mode == "empty":
-        return _pad_constant(a, widths, 0)
+        return laid_out(_pad_constant(a, widths, 0), order)
     if mode not in _BY_POSITION:
         raise UnsupportedError(
             f"np.pad: mode={mode!r} can't be traced",
@@ -139,7 +149,7 @@ def _pad(
             if not length:
                 raise ShapeError(f"pad: an empty axis can't be padded with mode={mode!r}")
             a = a[at_axis(axis, np.pad(_arange(length), width, mode))]
-    return TABLE["copy"](a)
+    return laid_out(TABLE["copy"](a), order)
 
 
 def _widths(pad_width: Any, ndim: int) -> list[tuple[int, int]]:
@@ -281,7 +291,8 @@ def _flattened(arr: Any, axis: Any) -> tuple[Any, int]:
 def _delete(arr: Any, obj: Any, axis: Any = None) -> Any:
     arr, along = _flattened(arr, axis)
     obj = obj if isinstance(obj, slice) else known(obj, "delete: the positions")
-    return arr[at_axis(along, np.delete(_arange(np.shape(arr)[along]), obj))]
+    kept = arr[at_axis(along, np.delete(_arange(np.shape(arr)[along]), obj))]
+    return laid_out(kept, column_order(arr)) if np.ndim(obj) == 0 else kept
 
 
 @implements(np.insert, lists=True)
@@ -302,4 +313,5 @@ def _insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
     shape = tuple(np.shape(arr))
     values = np.broadcast_to(values, (*shape[:along], count, *shape[along + 1 :]))
     order = np.insert(_arange(length), obj, length + _arange(count))
-    return np.concatenate([arr, values], axis=along)[at_axis(along, order)]
+    joined = np.concatenate([arr, values], axis=along)[at_axis(along, order)]
+    return laid_out(joined, column_order(arr))

@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule.base.errors import OutOfBoundsError, ShapeError, TraceError
 from chainrule.ir.types import type_of
-from chainrule.ops.family import at_axis, known, normal_axis
+from chainrule.ops.family import at_axis, known, laid_out, normal_axis
 from chainrule.tracing.table import RESOLVERS, TABLE, WRITERS, implements
 from chainrule.tracing.tracer import Tracer
 
@@ -34,7 +34,7 @@ def _take(a: Any, indices: Any, axis: Any = None, *, mode: str = "raise") -> Any
     elif mode != "raise":
         raise ShapeError(f"take: mode must be 'raise', 'wrap' or 'clip', not {mode!r}")
     # A plain array would not dispatch on traced positions.
-    return TABLE["getitem"](a, at_axis(along, picked))
+    return laid_out(TABLE["getitem"](a, at_axis(along, picked)), None)
 
 
 def _positions(indices: Any) -> Any:

@@ -103,9 +103,8 @@ class Trace:
             raise TraceError(
                 f"{what}() of a traced value would lose its derivative",
                 {"value": describe_type(tracer)},
-                "keep it traced: x.item() for the scalar, an f-string to print it, an array made "
-                "inside the function to store it; or give the derivative up with "
-                "cr.stop_gradient(x)",
+                "keep it traced with x.item() (an f-string prints it),\n"
+                "or give the derivative up with cr.stop_gradient(x)",
             )
         value = tracer.value
         return value.owner.number(value, what) if type(value) is Tracer else value
