@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.base.errors import ShapeError
 from chainrule.ir.primitive import Case, Draw, Linear
 from chainrule.ir.types import ArrayType, result_dtype
-from chainrule.ops.family import broadcast, each, elementwise_batch, primitive
+from chainrule.ops.family import broadcast, each, elementwise_batch, primitive, sum_to
 from chainrule.tracing.table import TABLE, implements
 from chainrule.tracing.trace import apply
 from chainrule.tracing.tracer import Tracer
@@ -23,19 +23,7 @@ def _select_value(c: Any, x: Any, y: Any) -> Any:
 
 def _select_transpose(g: Any, c: Any, x: ArrayType, y: ArrayType) -> Any:
     zero = np.zeros((), g.dtype)
-    return _sum_to(np.where(c, g, zero), x.shape), _sum_to(np.where(c, zero, g), y.shape)
-
-
-def _sum_to(g: Any, shape: tuple[int, ...]) -> Any:
-    """Add up what broadcasting repeated."""
-    have = np.shape(g)
-    if have == shape:
-        return g
-    extra = len(have) - len(shape)
-    axes = tuple(range(extra)) + tuple(
-        extra + i for i, n in enumerate(shape) if n == 1 and have[extra + i] != 1
-    )
-    return np.reshape(np.sum(g, axis=axes), shape)
+    return sum_to(np.where(c, g, zero), x.shape), sum_to(np.where(c, zero, g), y.shape)
 
 
 def _select_symbolic(S: Any, c: Any, x: Any, y: Any) -> Any:

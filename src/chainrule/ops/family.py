@@ -240,15 +240,15 @@ def ones_at(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def sum_to(g: Any, shape: tuple[int, ...]) -> Any:
-    """Add up what broadcasting repeated."""
-    have = np.shape(g)
+    """Add up the entries of `g` that broadcasting made out of one entry of `shape`."""
+    have = g.shape
     if have == shape:
         return g
     extra = len(have) - len(shape)
     axes = tuple(range(extra)) + tuple(
         extra + k for k, n in enumerate(shape) if n == 1 and have[extra + k] != 1
     )
-    return np.reshape(np.sum(g, axis=axes), shape)
+    return np.reshape(np.sum(g, axis=axes) if axes else g, shape)
 
 
 def real_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:

@@ -11,7 +11,7 @@ import numpy as np
 from chainrule.base.errors import ShapeError
 from chainrule.ir.primitive import Case, Draw, Linear, Primitive
 from chainrule.ir.types import ArrayType, type_of
-from chainrule.ops.family import primitive, structural
+from chainrule.ops.family import primitive, structural, sum_to
 from chainrule.ops.index_plan import (
     Spot,
     batched_layout,
@@ -193,21 +193,15 @@ def _put_transpose(g: Any, x: ArrayType, v: ArrayType, *arrays: Any, index: Any)
         winner = apply(put, np.full(x.shape, -1.0), order, *arrays, index=index)
         kept = np.equal(apply(getitem, winner, *arrays, index=index), order)
         gv = np.where(kept, gv, np.zeros((), g.dtype))
-    return gx, _sum_to(gv, v.shape)
+    return gx, _sum_to_value(gv, v.shape)
 
 
-def _sum_to(g: Any, shape: tuple[int, ...]) -> Any:
-    """Add up what assignment broadcast; it also ignores leading axes of length 1."""
+def _sum_to_value(g: Any, shape: tuple[int, ...]) -> Any:
+    """`sum_to`, where assignment ignored leading axes of length 1."""
     have = np.shape(g)
-    if have == shape:
-        return g
     if len(shape) > len(have):
-        return np.reshape(_sum_to(g, shape[len(shape) - len(have) :]), shape)
-    extra = len(have) - len(shape)
-    axes = tuple(range(extra)) + tuple(
-        extra + i for i, n in enumerate(shape) if n == 1 and have[extra + i] != 1
-    )
-    return np.reshape(np.sum(g, axis=axes), shape)
+        return np.reshape(sum_to(g, shape[len(shape) - len(have) :]), shape)
+    return sum_to(g, shape)
 
 
 def _put_batch(

@@ -15,6 +15,7 @@ import numpy as np
 
 from chainrule.ir.primitive import Custom, Flat, Linear, Multilinear, Partials
 from chainrule.ir.types import ArrayType
+from chainrule.ops.family import sum_to
 from chainrule.tracing.record import FIELDS, RecordTrace
 from chainrule.tracing.trace import refresh
 from chainrule.tracing.tracer import Tracer
@@ -29,7 +30,7 @@ from chainrule.transform.linear import (
     transpose_multilinear,
     undefined,
 )
-from chainrule.transform.shape import any_to, fill, sum_to
+from chainrule.transform.shape import any_to, fill
 
 
 class _Sum:

@@ -6,19 +6,7 @@ from typing import Any
 
 import numpy as np
 
-
-def sum_to(g: Any, shape: tuple[int, ...]) -> Any:
-    """Add up the entries of `g` that broadcasting made out of one entry of `shape`."""
-    have = g.shape
-    if have == shape:
-        return g
-    extra = len(have) - len(shape)
-    axes = tuple(range(extra)) + tuple(
-        extra + i for i, n in enumerate(shape) if n == 1 and have[extra + i] != 1
-    )
-    if axes:
-        g = np.sum(g, axis=axes)
-    return np.reshape(g, shape)
+from chainrule.ops.family import sum_to
 
 
 def fill(g: Any, shape: tuple[int, ...]) -> Any:
