@@ -12,7 +12,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
-from benchmarks import importing, rosenbrock, tanh_sum  # noqa: E402
+from benchmarks import importing, joining, rosenbrock, tanh_sum  # noqa: E402
 from benchmarks.measure import compete, one_core  # noqa: E402
 from benchmarks.report import document, table  # noqa: E402
 
@@ -41,10 +41,23 @@ def run_rosenbrock(quick: bool) -> list[str]:
     return tables
 
 
+def run_joining(quick: bool) -> list[str]:
+    x = joining.problem()
+    rounds, seconds = (3, 0.01) if quick else (15, 0.05)
+    return [
+        table(title, *compete(contestants, x, reference(x), rounds, seconds))
+        for title, contestants, reference in (
+            (joining.ARRAYS_TITLE, joining.ARRAYS, joining.arrays_reference),
+            (joining.PIECES_TITLE, joining.PIECES, joining.pieces_reference),
+        )
+    ]
+
+
 WORKLOADS: dict[str, Callable[[bool], list[str]]] = {
     "W8": run_import,
     "W10": run_tanh_sum,
     "W2": run_rosenbrock,
+    "joins": run_joining,
 }
 
 

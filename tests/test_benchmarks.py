@@ -23,7 +23,7 @@ def benchmarks(*arguments):
     )
 
 
-@pytest.mark.parametrize("workload", ["W10", "W2"])
+@pytest.mark.parametrize("workload", ["W10", "W2", "joins"])
 def test_a_workload_runs(workload):
     done = benchmarks("--quick", workload)
     assert done.returncode == 0, done.stderr
