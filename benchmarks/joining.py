@@ -13,7 +13,7 @@ def problem():
     return np.random.default_rng(0).uniform(-1, 1, SIZE)
 
 
-# ---- two long arrays ------------------------------------------------------------------------------
+# ---- two long arrays ----------------------------------------------------------------------------
 
 ARRAYS_TITLE = "Joins · gradient of np.sum(np.concatenate([x, 2 * x]) ** 2), 20,000 entries"
 
@@ -52,7 +52,7 @@ ARRAYS = (
 )
 
 
-# ---- many pieces ------------------------------------------------------------------------------
+# ---- many pieces --------------------------------------------------------------------------------
 
 PIECES_TITLE = "Joins · gradient of np.sum(np.array(pieces) ** 2), a list of 20,000 traced numbers"
 

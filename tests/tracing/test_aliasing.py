@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -223,3 +224,13 @@ def test_inner_derivative_writes_outer_array(
     expected, reference = cr.value_and_grad(returning)(x)
     np.testing.assert_allclose(value, expected, rtol=1e-10, atol=1e-10)
     np.testing.assert_allclose(gradient, reference, rtol=1e-8, atol=1e-8)
+
+
+def test_column_order_under_vmap_is_refused():
+    def f(x):
+        y = np.asfortranarray(np.outer(x, x))
+        y.reshape(-1)[0] = 0.0
+        return np.sum(y)
+
+    with pytest.raises(cr.UnsupportedError, match="column by column under vmap"):
+        cr.vmap(f)(np.ones((2, 3)))

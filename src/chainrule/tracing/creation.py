@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.base.errors import ChainruleError, DtypeError
+from chainrule.base.errors import ChainruleError, DtypeError, UnsupportedError
 from chainrule.tracing.buffer import Buffer
 from chainrule.tracing.operands import not_numbers, numeric, refuse_masked, refuse_other_rules
 from chainrule.tracing.table import (
@@ -29,7 +29,7 @@ from chainrule.tracing.table import (
     TAKES_PARTS,
     call,
 )
-from chainrule.tracing.trace import refresh, resolve
+from chainrule.tracing.trace import describe_type, refresh, resolve
 from chainrule.tracing.tracer import Tracer
 
 _PLAIN = {int, float, bool, complex, str, np.float64, np.float32, np.int64, np.bool_}
@@ -116,9 +116,17 @@ _ORDERS = {"ascontiguousarray": "C", "asfortranarray": "F"}
 
 def laid(result: Any, order: str) -> Any:
     """The array itself if it lies in memory as `order` says, otherwise a copy that does."""
-    value = result
+    value, batched = result, False
     while type(value) is Tracer:
+        batched = batched or value.owner.batching
         value = value.value
+    if batched and order == "F" and result.ndim > 1:
+        # The batch would lie in between, and views of the copy would not be what NumPy's are.
+        raise UnsupportedError(
+            "an array can't be laid out column by column under vmap",
+            {"array": describe_type(result)},
+            "leave out the order; it changes where numbers lie, not what they are",
+        )
     if order not in ("C", "F") or not result.ndim or type(result) is not Tracer:
         return result
     if isinstance(value, np.ndarray):
