@@ -168,5 +168,5 @@ def test_all_ones_are_outside_the_domain():
         report = cr.differentiability(f, np.ones(6))
     found = {finding.kind: finding.text for finding in report.findings}
     assert not report.smooth
-    assert found["domain"] == "np.log(inside)"
-    assert found["kink"] == "np.maximum(x[0], x[1])"
+    assert "np.log(inside)" in found["domain"]  # Python 3.10 keeps no columns
+    assert "np.maximum(x[0], x[1])" in found["kink"]
