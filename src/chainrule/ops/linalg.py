@@ -84,7 +84,7 @@ def _cofactor_value(a: Any) -> Any:
         if np.all(size < 1e4) and np.isfinite(found).all():
             return found
     except np.linalg.LinAlgError:
-        pass
+        pass  # exactly singular: the way below divides by nothing
     # Each singular value is left out once: nothing is divided, so any rank will do.
     u, s, vh = np.linalg.svd(a)
     one = np.ones((*s.shape[:-1], 1), s.dtype)
