@@ -1,6 +1,8 @@
 """After a trace, however it ended, NumPy and math are as they were; other threads never notice."""
 
 import math
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -132,3 +134,46 @@ def test_a_thread_that_never_traces():
     stop.set()
     thread.join()
     assert not wrong
+
+
+FIRST_IMPORT = """
+import sys
+import numpy as np
+import chainrule as cr
+
+def f(x):
+    assert NAME not in sys.modules
+    import MODULE
+    return USE
+
+assert cr.grad(f)(0.5) == 1.0
+assert cr.grad(lambda x: np.array([x, 2 * x]).sum())(0.5) == 3.0
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "use"),
+    [
+        ("numpy.ma", "x + float(numpy.ma.masked_array([1.0, 2.0], [0, 1]).sum())"),
+        ("numpy.ma", "x * numpy.zeros(3).size / 3"),
+        ("scipy.signal", "x + scipy.signal.get_window('hann', 4)[0]"),
+        ("statistics", "x + statistics.fmean([1.0, 2.0])"),
+    ],
+)
+def test_modules_first_imported_by_a_traced_function(module, use):
+    source = FIRST_IMPORT.replace("NAME", repr(module)).replace("MODULE", module)
+    source = source.replace("USE", use)
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True)
+    assert not done.returncode, done.stderr
+
+
+def test_masked_arrays_are_asked_about_without_importing_them():
+    source = """
+import sys
+import numpy as np
+import chainrule as cr
+assert cr.hessian(cr.checkpoint(lambda x: (x**3).sum()))(np.array([1.0])) == 6.0
+assert "numpy.ma" not in sys.modules
+"""
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True)
+    assert not done.returncode, done.stderr

@@ -12,7 +12,8 @@ import math
 import sys
 import threading
 from collections.abc import Callable
-from types import FunctionType, TracebackType
+from importlib.machinery import ExtensionFileLoader, ModuleSpec, SourceFileLoader
+from types import FunctionType, ModuleType, TracebackType
 from typing import Any
 
 import numpy as np
@@ -386,15 +387,9 @@ class swapped:
     """For its duration, creation functions on this thread recognise traced values."""
 
     def __enter__(self) -> None:
-        global _traces_running
         depth = getattr(_local, "depth", 0)
         if depth == 0:
-            swaps = _swaps()
-            with _lock:
-                _traces_running += 1
-                if _traces_running == 1:
-                    for swap in swaps:
-                        swap.enter()
+            _enter()
         _local.depth = depth + 1
 
     def __exit__(
@@ -403,17 +398,71 @@ class swapped:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        global _traces_running
         _local.depth -= 1
         if _local.depth == 0:
-            with _lock:
-                _traces_running -= 1
-                if _traces_running == 0:
-                    for swap in _swaps():
-                        swap.leave()
+            _leave()
         if isinstance(error, ValueError) and isinstance(error.__cause__, ChainruleError):
             # NumPy hides what a traced value says about itself behind "setting an array element".
             raise error.__cause__ from None
+
+
+def _enter() -> None:
+    global _traces_running
+    swaps = _swaps()
+    with _lock:
+        _traces_running += 1
+        if _traces_running == 1:
+            for swap in swaps:
+                swap.enter()
+
+
+def _leave() -> None:
+    global _traces_running
+    with _lock:
+        _traces_running -= 1
+        if _traces_running == 0:
+            for swap in _swaps():
+                swap.leave()
+
+
+class _Imports:
+    """Modules that a traced function is the first to import find NumPy as it is.
+
+    They bind the names they see and run code of their own, and both outlast the trace: np.ma makes
+    its constants when it's first named.
+    """
+
+    def find_spec(
+        self, name: str, path: Any = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if not getattr(_local, "depth", 0):
+            return None
+        for finder in sys.meta_path:
+            if finder is not self and hasattr(finder, "find_spec"):
+                spec = finder.find_spec(name, path, target)
+                if spec is not None:
+                    # These loaders are made for one module each.
+                    if isinstance(spec.loader, (SourceFileLoader, ExtensionFileLoader)):
+                        run = spec.loader.exec_module
+                        setattr(spec.loader, "exec_module", functools.partial(_untraced, run))
+                    return spec
+        return None
+
+
+def _untraced(run: Callable[[ModuleType], None], module: ModuleType) -> None:
+    """Run a module's code as if this thread weren't tracing."""
+    depth, _local.depth = getattr(_local, "depth", 0), 0
+    if depth:
+        _leave()
+    try:
+        run(module)
+    finally:
+        if depth:
+            _enter()
+        _local.depth = depth
+
+
+sys.meta_path.insert(0, _Imports())
 
 
 def as_traced_leaf(leaf: Any) -> Any:

@@ -16,6 +16,12 @@ _REMEDY = "traced values work with numbers and arrays of numbers; keep the rest 
 _array = np.array
 
 
+def is_masked(value: Any) -> bool:
+    """Whether a value is a masked array; np.ma itself is imported only where somebody names it."""
+    masked = sys.modules.get("numpy.ma")
+    return masked is not None and isinstance(value, masked.MaskedArray)
+
+
 def refuse_masked(value: Any) -> None:
     """np.ma reads the memory of what it masks, and keeps what a traced value is to itself."""
     raise UnsupportedError(
@@ -27,9 +33,7 @@ def refuse_masked(value: Any) -> None:
 
 def refuse_other_rules(value: np.ndarray) -> None:
     """Subclasses of ndarray whose arithmetic isn't ndarray's would be wrong as plain arrays."""
-    # Not np.ma itself: NumPy reads that module when it's first named, and now a trace runs.
-    masked = sys.modules.get("numpy.ma")
-    if masked is not None and isinstance(value, masked.MaskedArray):
+    if is_masked(value):
         refuse_masked(value)
     if isinstance(value, np.matrix):
         raise UnsupportedError(

@@ -12,6 +12,7 @@ from chainrule.base.errors import ArgumentError, DtypeError, ShapeError
 from chainrule.base.trees import LEAF, flatten, paths, unflatten
 from chainrule.ir.types import ArrayType, type_of
 from chainrule.tracing.creation import as_traced_leaf, swapped
+from chainrule.tracing.operands import is_masked
 from chainrule.tracing.trace import PassiveTrace, Trace, resolve, snapshot
 from chainrule.tracing.tracer import Tracer
 
@@ -124,7 +125,7 @@ def checked_leaf(leaf: Any, caller: str, position: int, index: int, argument: An
         if value.dtype.kind not in "fc":
             raise _not_real(value, caller, position, index, argument)
         return snapshot(value)
-    if isinstance(value, np.ma.MaskedArray):
+    if is_masked(value):
         raise DtypeError(
             f"{caller}: masked arrays can't be differentiated",
             fix="pass x.filled(value) and the mask separately, and choose with np.where",

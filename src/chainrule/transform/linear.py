@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.base.errors import DomainError, InternalError
+from chainrule.base.errors import DomainError
 from chainrule.base.place import Place
 from chainrule.ir.primitive import Custom, Flat, Linear, Multilinear, Partials, Primitive, Undefined
 from chainrule.ir.types import ArrayType, type_of
@@ -390,11 +390,3 @@ def nonlinear_row(trace: StageTrace, start: int = 0) -> Row | None:
         if wrong:
             return row
     return None
-
-
-def check_linear(row: Row, error: Exception) -> InternalError:
-    return InternalError(
-        f"the derivative rule of {row.op.name} is not linear in its tangents",
-        {"error": f"{type(error).__name__}: {error}"},
-        where=row.place,
-    )
