@@ -39,7 +39,7 @@ from chainrule.ir.primitive import (  # noqa: E402
     Undefined,
 )
 from chainrule.ops.family import PRIMITIVES  # noqa: E402
-from chainrule.tracing.creation import _swaps  # noqa: E402
+from chainrule.tracing.swap import swaps  # noqa: E402
 from chainrule.tracing.table import SCIPY_SPECIAL, TABLE, numpy_name  # noqa: E402
 
 HEAD = """# Operations
@@ -68,7 +68,7 @@ where `cr.differentiability` reports something.
 def entries() -> dict[str, set[str]]:
     """Name as a user types it → the primitives that its handler records directly."""
     found: dict[str, set[str]] = defaultdict(set)
-    _swaps()  # enters what SciPy writes in Python
+    swaps()  # enters what SciPy writes in Python
     for key, handler in TABLE.items():
         if not isinstance(key, str) and "._" not in (name := numpy_name(key)):
             found[name] |= primitives_of(handler)
@@ -301,7 +301,7 @@ def swapped_text() -> list[str]:
     """The names that NumPy does not dispatch, and that are replaced during a trace."""
     prefixes = {"numpy": "np", "numpy.linalg": "np.linalg"}
     rows = []
-    for swap in _swaps():
+    for swap in swaps():
         home = swap.namespace["__name__"]
         if "._" in home:
             continue

@@ -34,7 +34,7 @@ ROOF = len(FLOORS)
 ROOF_MODULES = {PACKAGE, f"{PACKAGE}.__main__", f"{PACKAGE}.testing"}
 
 # A heavy optional library is imported by one part of the package only.
-KEPT_APART = {"sympy": "transform/symbolic", "llvmlite": "run/jit"}
+KEPT_APART = {"sympy": "transform/symbolic", "llvmlite": "run/engine"}
 
 LONGEST_FILE = 450
 VAGUE_NAMES = {"util", "utils", "helper", "helpers", "common", "misc"}

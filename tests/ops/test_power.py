@@ -128,3 +128,10 @@ def test_integers() -> None:
     assert out.tolist() == [4, 9]
     with pytest.raises(cr.DtypeError, match="negative integer power"):
         cr.vmap(lambda k: k**-1)(n)
+
+
+def test_a_modulus_is_refused_as_numpy_refuses_it() -> None:
+    with pytest.raises(TypeError, match="unsupported operand"):
+        pow(np.array([2.0]), 2, 5)
+    with pytest.raises(TypeError, match="unsupported operand"):
+        cr.grad(lambda x: pow(x, 2, 5))(3.0)

@@ -73,12 +73,20 @@ class Custom:
     With several outputs y, g and the result are tuples. `output` says whether a rule reads y, so
     that it's kept. `selects`, with a `reverse`, as for `Linear`: what was taken follows from the
     selects in the forward map, should anybody ask.
+
+    For programs inside an equation (loops), which would otherwise run twice:
+    `together(tangents, *xs, **params)` → (y, tangent of y) at once; `linearise(varies, *xs,
+    **params)` → (y, op, residuals, params), where the tape is to hold `op`, whose operands are the
+    varying ones followed by the residuals. `late`: the rule computes again on purpose.
     """
 
     forward: Rule
     reverse: Rule | None = None
     output: bool = True
     selects: bool = False
+    together: Rule | None = None
+    linearise: Rule | None = None
+    late: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +102,21 @@ class Undefined:
 
 
 Derivative = Partials | Linear | Multilinear | Custom | Flat | Undefined
+
+
+# ---- how an operation becomes loops ---------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Scalar:
+    """Entry by entry: `rule(s, *xs, **params)` on scalar expressions, `s` holding their operations.
+
+    Operands are converted first: to the type of the result, to what NumPy promotes them to
+    ("common", for comparisons), or not at all (None).
+    """
+
+    rule: Rule
+    cast: str | None = "result"
 
 
 # ---- test cases, and where an operation is not smooth --------------------------------------------
@@ -163,7 +186,8 @@ class Primitive:
         batch: `(op, size, args, batched, **params)` → the result with the batch along axis 0;
             `args` with `batched[i]` carry it along axis 0. None: a loop over the batch.
         symbolic: `(sympy, *object_arrays, **params)` → object array of expressions.
-        lower: how it becomes loops, for the compiler.
+        lower: how it becomes loops: `Scalar`, or `(builder, type of the result, *values,
+            **params)` → value (see loops/value.py). None: the NumPy engine runs it.
         cases: what the generated tests run.
         view: `(shape of the result, **params)` → whether it may share operand 0's memory, as
             NumPy's own result does. None: never.
@@ -178,7 +202,7 @@ class Primitive:
     derivative: Derivative
     batch: Rule | None
     symbolic: Rule | None
-    lower: Rule | None
+    lower: Scalar | Rule | None
     cases: tuple[Case, ...]
     view: Rule | None = None
     multiple: bool = False

@@ -52,13 +52,17 @@ Operand = Var | Constant
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Equation:
-    """outputs = primitive(*inputs, **params), and where the user wrote it."""
+    """outputs = primitive(*inputs, **params), and where the user wrote it.
+
+    `backward` says that it belongs to the derivative, taken backwards, of what stands there.
+    """
 
     primitive: Primitive
     inputs: tuple[Operand, ...]
     params: Mapping[str, Any]
     outputs: tuple[Var, ...]
     place: Place | None = None
+    backward: bool = False
 
 
 @dataclass(frozen=True, eq=False)

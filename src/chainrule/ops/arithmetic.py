@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import ArgumentError, DtypeError
-from chainrule.ir.primitive import Case, Draw, Irregular, Partials
+from chainrule.ir.primitive import Case, Draw, Irregular, Partials, Scalar
 from chainrule.ir.types import result_dtype, type_of
 from chainrule.ops.family import (
     binary,
@@ -28,6 +28,7 @@ add = elementwise(
     np.add,
     Partials(1.0, 1.0),
     symbolic=lambda S, x, y: x + y,
+    lower=Scalar(lambda s, x, y: x + y),
     cases=binary(dtypes="dfD"),
     weak=True,
 )
@@ -36,6 +37,7 @@ subtract = elementwise(
     np.subtract,
     Partials(1.0, -1.0),
     symbolic=lambda S, x, y: x - y,
+    lower=Scalar(lambda s, x, y: x - y),
     cases=binary(dtypes="dfD"),
     weak=True,
 )
@@ -44,6 +46,7 @@ multiply = elementwise(
     np.multiply,
     Partials(lambda z, x, y: y, lambda z, x, y: x),
     symbolic=lambda S, x, y: x * y,
+    lower=Scalar(lambda s, x, y: x * y),
     cases=(*binary(dtypes="dfD"), Case((Draw((3,)), Draw((3,), dtype="?")), note="by a condition")),
     weak=True,
 )
@@ -55,6 +58,7 @@ divide = elementwise(
     # np.divide, not 1/y: a literal y of 0.0 would raise in Python where NumPy says inf.
     Partials(lambda z, x, y: np.divide(1.0, y), lambda z, x, y: -z / y),
     symbolic=lambda S, x, y: x / y,
+    lower=Scalar(lambda s, x, y: x / y),
     cases=(*binary(right=(0.5, 2.0), dtypes="dfD"), *binary(right=(-2.0, -0.5))[:1]),
     weak=True,
     irregular=(_BY_ZERO,),
@@ -64,6 +68,7 @@ negative = elementwise(
     np.negative,
     Partials(-1.0),
     symbolic=lambda S, x: -x,
+    lower=Scalar(lambda s, x: -x),
     cases=unary(dtypes="dfD"),
     weak=True,
 )
@@ -72,6 +77,7 @@ positive = elementwise(
     np.positive,
     Partials(1.0),
     symbolic=lambda S, x: x,
+    lower=Scalar(lambda s, x: x),
     cases=unary(dtypes="dfD"),
     weak=True,
 )
@@ -80,6 +86,7 @@ reciprocal = elementwise(
     np.reciprocal,
     Partials(lambda y, x: -y * y),
     symbolic=lambda S, x: 1 / x,
+    lower=Scalar(lambda s, x: s.const(1, x.kind) / x),
     cases=unary(0.5, 2.0, dtypes="dfD"),
     irregular=(Irregular("domain", lambda y, x: np.equal(x, 0), "division by zero"),),
 )
@@ -88,6 +95,7 @@ square = elementwise(
     np.square,
     Partials(lambda y, x: 2 * x),
     symbolic=lambda S, x: x**2,
+    lower=Scalar(lambda s, x: x * x),
     cases=unary(dtypes="dfD"),
 )
 
@@ -95,6 +103,7 @@ sqrt = elementwise(
     np.sqrt,
     Partials(lambda y, x: np.divide(0.5, y)),
     symbolic=lambda S, x: S.sqrt(x),
+    lower=Scalar(lambda s, x: s.unary("sqrt", x)),
     cases=unary(0.1, 4.0, dtypes="dfD"),
     irregular=(
         Irregular("infinite", lambda y, x: np.equal(x, 0), "the square root is vertical at 0"),

@@ -19,8 +19,9 @@ from chainrule.ops.family import (
     structural,
 )
 from chainrule.tracing.table import TABLE, Handler, implements
-from chainrule.tracing.trace import View, apply, memory_order, positions_of
+from chainrule.tracing.trace import apply
 from chainrule.tracing.tracer import Tracer
+from chainrule.tracing.view import View, memory_order, positions_of
 
 # ---- reshape -------------------------------------------------------------------------------------
 
@@ -31,7 +32,7 @@ reshape = primitive(
     derivative=Linear(lambda g, x, shape: np.reshape(g, x.shape)),
     batch=lambda op, size, args, batched, shape: apply(op, args[0], shape=(size, *shape)),
     symbolic=structural(lambda x, shape: np.reshape(x, shape)),
-    lower=None,
+    lower=lambda b, out, x, shape: b.reshape(x, shape),
     cases=(
         Case((Draw((2, 3)),), {"shape": (6,)}),
         Case((Draw((2, 3)),), {"shape": (3, 1, 2)}),
@@ -162,7 +163,7 @@ transpose = primitive(
     derivative=Linear(lambda g, x, axes: np.transpose(g, _inverse(axes))),
     batch=_transpose_batch,
     symbolic=structural(lambda x, axes: np.transpose(x, axes)),
-    lower=None,
+    lower=lambda b, out, x, axes: b.transpose(x, axes),
     cases=(
         Case((Draw((2, 3)),), {"axes": (1, 0)}),
         Case((Draw((2, 3, 4)),), {"axes": (2, 0, 1)}),
@@ -258,7 +259,7 @@ broadcast_to = primitive(
     derivative=Linear(_broadcast_transpose),
     batch=_broadcast_batch,
     symbolic=structural(lambda x, shape: np.broadcast_to(x, shape)),
-    lower=None,
+    lower=lambda b, out, x, shape: b.entry(shape, x.dtype, lambda *i: b.at(x, i)),
     cases=(
         Case((Draw(()),), {"shape": (2, 3)}),
         Case((Draw((3, 1)),), {"shape": (2, 3, 4)}),
@@ -316,7 +317,7 @@ astype = primitive(
     derivative=Linear(lambda g, x, dtype: g),
     batch=lambda op, size, args, batched, dtype: apply(op, *args, dtype=dtype),
     symbolic=lambda S, x, dtype: x,
-    lower=None,
+    lower=lambda b, out, x, dtype: b.entry(out.shape, dtype, lambda *i: b.at(x, i, dtype)),
     cases=(
         Case((Draw((3,)),), {"dtype": np.dtype("f4")}),
         Case((Draw((3,)),), {"dtype": np.dtype("c16")}),
@@ -365,7 +366,7 @@ copy = primitive(
         op, *args, order="C" if order == "C" else "K"
     ),
     symbolic=lambda S, x, order: x,
-    lower=None,
+    lower=lambda b, out, x, **layout: b.entry(x.shape, x.dtype, lambda *i: x(*i)),
     cases=(Case((Draw((3,)),), {"order": "K"}), Case((Draw((2, 3)),), {"order": "F"})),
 )
 

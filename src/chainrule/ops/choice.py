@@ -32,6 +32,15 @@ def _select_symbolic(S: Any, c: Any, x: Any, y: Any) -> Any:
     return S.Piecewise((x, c if isinstance(c, S.logic.boolalg.Boolean) else S.Ne(c, 0)), (y, True))
 
 
+def _select_loops(b: Any, out: ArrayType, c: Any, x: Any, y: Any) -> Any:
+    def entry(*index: Any) -> Any:
+        return b.select(
+            b.truth(b.at(c, index)), b.at(x, index, out.dtype), b.at(y, index, out.dtype)
+        )
+
+    return b.entry(out.shape, out.dtype, entry)
+
+
 select = primitive(
     name="select",
     type_rule=lambda c, x, y: ArrayType(broadcast(c, x, y), result_dtype(x, y)),
@@ -39,7 +48,7 @@ select = primitive(
     derivative=Linear(_select_transpose, args=(1, 2), selects=True),
     batch=elementwise_batch,
     symbolic=each(_select_symbolic),
-    lower=None,
+    lower=_select_loops,
     cases=(
         Case((Draw((), dtype="?"), Draw(()), Draw(()))),
         Case((Draw((3,), dtype="?"), Draw((3,)), Draw((3,)))),

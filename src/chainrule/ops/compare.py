@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.ir.primitive import Case, Draw, Flat, Irregular
+from chainrule.ir.primitive import Case, Draw, Flat, Irregular, Scalar
 from chainrule.ir.types import ArrayType
 from chainrule.ops.family import binary, broadcast, elementwise, elementwise_batch, primitive, unary
 from chainrule.tracing.table import TABLE, implements
@@ -24,10 +24,14 @@ _EDGE = (Irregular("jump", lambda z, x, y: np.equal(x, y), "the comparison chang
 
 
 def _comparison(ufunc: np.ufunc, relation: str) -> Any:
+    def lower(s: Any, x: Any, y: Any) -> Any:
+        return s.compare(relation.lower(), x, y)
+
     return elementwise(
         ufunc,
         Flat(),
         symbolic=lambda S, x, y: getattr(S, relation)(x, y),
+        lower=Scalar(lower, cast="common"),
         cases=_PAIRS,
         irregular=_EDGE,
     )
@@ -53,26 +57,19 @@ def _condition(S: Any, x: Any) -> Any:
 
 _TRUTHS = (Case((Draw((3,), dtype="?"), Draw((2, 1), dtype="?"))), *binary()[1:3])
 
-logical_and = elementwise(
-    np.logical_and,
-    Flat(),
-    symbolic=lambda S, x, y: S.And(_condition(S, x), _condition(S, y)),
-    cases=_TRUTHS,
-)
 
-logical_or = elementwise(
-    np.logical_or,
-    Flat(),
-    symbolic=lambda S, x, y: S.Or(_condition(S, x), _condition(S, y)),
-    cases=_TRUTHS,
-)
+def _connective(ufunc: np.ufunc, name: str) -> Any:
+    return elementwise(
+        ufunc,
+        Flat(),
+        symbolic=lambda S, x, y: getattr(S, name)(_condition(S, x), _condition(S, y)),
+        cases=_TRUTHS,
+    )
 
-logical_xor = elementwise(
-    np.logical_xor,
-    Flat(),
-    symbolic=lambda S, x, y: S.Xor(_condition(S, x), _condition(S, y)),
-    cases=_TRUTHS,
-)
+
+logical_and = _connective(np.logical_and, "And")
+logical_or = _connective(np.logical_or, "Or")
+logical_xor = _connective(np.logical_xor, "Xor")
 
 logical_not = elementwise(
     np.logical_not,

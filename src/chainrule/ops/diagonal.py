@@ -115,6 +115,8 @@ def _vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
     if np.ndim(x) != 1:
         raise ShapeError("vander: needs a vector", {"array": type_of(x)})
     count = np.shape(x)[0] if N is None else int(N)
+    kind = np.promote_types(x.dtype, int)  # NumPy's own, wider than a float32
+    x = x if x.dtype == kind else TABLE["astype"](x, kind)
     powers = [np.ones_like(x)]
     for _ in range(count - 1):
         powers.append(powers[-1] * x)

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import DtypeError, ShapeError, UnsupportedError
-from chainrule.ir.primitive import Case, Draw, Irregular, Primitive, Rule
+from chainrule.ir.primitive import Case, Draw, Irregular, Primitive, Rule, Scalar
 from chainrule.ir.types import ArrayType, result_dtype
 from chainrule.tracing.table import SCIPY_SPECIAL, TABLE
-from chainrule.tracing.trace import apply, ground, memory_order
+from chainrule.tracing.trace import apply, ground, snapshot
 from chainrule.tracing.tracer import Tracer
+from chainrule.tracing.view import memory_order
 
 PRIMITIVES: dict[str, Primitive] = {}
 
@@ -43,7 +44,7 @@ def elementwise(
     also: Sequence[Any] = (),
     weak: bool = False,
     irregular: tuple[Irregular, ...] = (),
-    lower: Rule | None = None,
+    lower: Scalar | None = None,
 ) -> Primitive:
     """An operation that works entry by entry, entered under its ufunc.
 
@@ -51,6 +52,7 @@ def elementwise(
         ufunc: NumPy's ufunc, or None for one of scipy.special (then give name and value).
         derivative: `Partials` of the scalar function, or Flat.
         symbolic: the same for SymPy scalars: `(sympy, *expressions)`.
+        lower: the same for the compiler's scalars.
         special: names in scipy.special that mean this operation.
         also: further NumPy functions that mean it (np.abs for np.absolute is the same object).
     """
@@ -249,6 +251,17 @@ def sum_to(g: Any, shape: tuple[int, ...]) -> Any:
         extra + k for k, n in enumerate(shape) if n == 1 and have[extra + k] != 1
     )
     return np.reshape(np.sum(g, axis=axes) if axes else g, shape)
+
+
+def strong(part: Any) -> Any:
+    """As an array, where Python's numbers promote like any others."""
+    part = TABLE["operand"](part)
+    if type(part) is Tracer:
+        if part.weak:
+            part = snapshot(part)
+            part.weak = False
+        return part
+    return part if isinstance(part, (np.ndarray, np.generic)) else np.asarray(part)[()]
 
 
 def real_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:

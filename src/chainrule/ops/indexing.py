@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import operator
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from chainrule.base.errors import ShapeError
 from chainrule.ir.primitive import Case, Draw, Linear, Primitive
 from chainrule.ir.types import ArrayType, type_of
+from chainrule.ops import index_loops
 from chainrule.ops.family import primitive, structural, sum_to
 from chainrule.ops.index_plan import (
     Spot,
@@ -22,8 +24,9 @@ from chainrule.ops.index_plan import (
     split_index,
 )
 from chainrule.tracing.table import TABLE, implements
-from chainrule.tracing.trace import apply, link, memory_order, refresh
+from chainrule.tracing.trace import apply, refresh
 from chainrule.tracing.tracer import Tracer
+from chainrule.tracing.view import link, memory_order
 from chainrule.tracing.write import logged, write
 
 # While a trace runs, NumPy's own names make buffers.
@@ -55,7 +58,8 @@ def _gather(x: ArrayType, pieces: list[tuple[Any, tuple[Any, ...], dict[str, Any
             else:
                 total[params["index"]] += g
         return total
-    if len(pieces) == 1 or any(type(a) is Tracer for _, arrays, _ in pieces for a in arrays):
+    few = sum(math.prod(np.shape(g)) for g, _, _ in pieces) * 2 >= len(pieces) * x.size
+    if few or any(type(a) is Tracer for _, arrays, _ in pieces for a in arrays):
         parts = [apply(put_add, g, *arrays, shape=x.shape, **more) for g, arrays, more in pieces]
         return functools.reduce(operator.add, parts)
     numbering = _arange(x.size).reshape(x.shape)
@@ -113,7 +117,7 @@ getitem = primitive(
     derivative=Linear(_getitem_transpose, selects=True, gather=_gather),
     batch=_getitem_batch,
     symbolic=structural(_getitem_value),
-    lower=None,
+    lower=index_loops.read,
     cases=tuple(Case((Draw(s), *arrays), {"index": i}) for s, i, arrays in _INDEX_CASES),
     view=_is_view,
 )
@@ -154,7 +158,7 @@ put_add = primitive(
     derivative=Linear(lambda t, g, *arrays, index, shape: apply(getitem, t, *arrays, index=index)),
     batch=_put_add_batch,
     symbolic=None,
-    lower=None,
+    lower=index_loops.add_up,
     cases=tuple(
         Case(
             (Draw(np.zeros(s)[full_index(i, arrays)].shape), *arrays),

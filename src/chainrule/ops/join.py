@@ -12,11 +12,10 @@ import numpy as np
 from chainrule.base.errors import ShapeError
 from chainrule.ir.primitive import Case, Draw, Linear, Primitive
 from chainrule.ir.types import ArrayType, result_dtype, type_of
-from chainrule.ops.family import normal_axis, primitive, structural
+from chainrule.ops.family import normal_axis, primitive, strong, structural
 from chainrule.tracing.creation import has_traced
 from chainrule.tracing.table import TABLE, implements
-from chainrule.tracing.trace import apply, snapshot
-from chainrule.tracing.tracer import Tracer
+from chainrule.tracing.trace import apply
 
 
 def _spread(args: tuple[Any, ...], batched: tuple[bool, ...], size: int) -> list[Any]:
@@ -27,15 +26,8 @@ def _spread(args: tuple[Any, ...], batched: tuple[bool, ...], size: int) -> list
     ]
 
 
-def strong(part: Any) -> Any:
-    """An element of an array to be: there, Python's numbers promote like any other."""
-    part = TABLE["operand"](part)
-    if type(part) is Tracer:
-        if part.weak:
-            part = snapshot(part)
-            part.weak = False
-        return part
-    return part if isinstance(part, (np.ndarray, np.generic)) else np.asarray(part)[()]
+def _join_batch(op: Primitive, size: int, args: Any, batched: Any, axis: int) -> Any:
+    return apply(op, *_spread(args, batched, size), axis=axis + 1)
 
 
 # ---- stack ---------------------------------------------------------------------------------------
@@ -52,16 +44,12 @@ def _stack_transpose(g: Any, *xs: ArrayType, axis: int) -> Any:
     return parts if len(parts) != 1 else parts[0]
 
 
-def _stack_batch(op: Primitive, size: int, args: Any, batched: Any, axis: int) -> Any:
-    return apply(op, *_spread(args, batched, size), axis=axis + 1)
-
-
 stack = primitive(
     name="stack",
     type_rule=_stack_type,
     value=lambda *xs, axis: np.stack(xs, axis),
     derivative=Linear(_stack_transpose, args=None),
-    batch=_stack_batch,
+    batch=_join_batch,
     symbolic=structural(lambda *xs, axis: np.stack(xs, axis)),
     lower=None,
     cases=(
@@ -112,16 +100,12 @@ def _concatenate_transpose(g: Any, *xs: ArrayType, axis: int) -> Any:
     return parts if len(parts) != 1 else parts[0]
 
 
-def _concatenate_batch(op: Primitive, size: int, args: Any, batched: Any, axis: int) -> Any:
-    return apply(op, *_spread(args, batched, size), axis=axis + 1)
-
-
 concatenate = primitive(
     name="concatenate",
     type_rule=_concatenate_type,
     value=lambda *xs, axis: np.concatenate(xs, axis),
     derivative=Linear(_concatenate_transpose, args=None),
-    batch=_concatenate_batch,
+    batch=_join_batch,
     symbolic=structural(lambda *xs, axis: np.concatenate(xs, axis)),
     lower=None,
     cases=(

@@ -185,7 +185,7 @@ def _solve_type(a: ArrayType, b: ArrayType) -> ArrayType:
 def _solve_forward(tangents: tuple[Any, Any], y: Any, a: Any, b: Any) -> Any:
     ta, tb = tangents
     if ta is None:
-        return apply(solve, a, np.broadcast_to(tb, np.shape(y)))
+        return apply(solve, a, tb)
     moved = -np.matmul(ta, y)
     return apply(solve, a, moved if tb is None else tb + moved)
 

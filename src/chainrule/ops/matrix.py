@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.base.errors import ShapeError
 from chainrule.ir.primitive import Case, Draw, Multilinear, Primitive
 from chainrule.ir.types import ArrayType, result_dtype, type_of
-from chainrule.ops.family import align, normal_axis, primitive, sum_to
+from chainrule.ops.family import align, normal_axis, primitive, strong, sum_to
 from chainrule.tracing.table import TABLE, Handler, implements
 from chainrule.tracing.trace import apply
 
@@ -110,6 +110,24 @@ _MATMUL_SHAPES: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = (
     ((0, 2), (2,)),
 )
 
+
+def _matmul_loops(b: Any, out: ArrayType, x: Any, y: Any) -> Any:
+    """Rows times columns; leading axes broadcast."""
+    inner = x.shape[-1]
+
+    def entry(*index: Any) -> Any:
+        *lead, k = index
+        row = [lead.pop(-2 if y.ndim > 1 else -1)] if x.ndim > 1 else []
+        column = [lead.pop()] if y.ndim > 1 else []
+        left = b.broadcast_index(x.shape[:-2], lead)
+        right = b.broadcast_index(y.shape[:-2], lead)
+        first = b.at(x, (*left, *row, k), out.dtype)
+        second = b.at(y, (*right, k, *column), out.dtype)
+        return first * second
+
+    return b.fold("add", out.shape, (inner,), out.dtype, entry)
+
+
 matmul = primitive(
     name="matmul",
     type_rule=_matmul_type,
@@ -117,7 +135,7 @@ matmul = primitive(
     derivative=Multilinear(_matmul_left, _matmul_right),
     batch=_matmul_batch,
     symbolic=lambda S, a, b: np.matmul(a, b),
-    lower=None,
+    lower=_matmul_loops,
     cases=(
         *(Case((Draw(a), Draw(b))) for a, b in _MATMUL_SHAPES),
         Case((Draw((2, 3), dtype="f4"), Draw((3, 2), dtype="f4"))),
@@ -134,7 +152,7 @@ def _matmul(a: Any, b: Any, /) -> Any:
 
 @implements(np.dot, lists=True)
 def _dot(a: Any, b: Any) -> Any:
-    a, b = TABLE["operand"](a), TABLE["operand"](b)
+    a, b = strong(a), strong(b)
     left, right = np.ndim(a), np.ndim(b)
     if not left or not right:
         return np.multiply(a, b)
@@ -145,7 +163,7 @@ def _dot(a: Any, b: Any) -> Any:
 
 @implements(np.inner, lists=True)
 def _inner(a: Any, b: Any, /) -> Any:
-    a, b = TABLE["operand"](a), TABLE["operand"](b)
+    a, b = strong(a), strong(b)
     if not np.ndim(a) or not np.ndim(b):
         return np.multiply(a, b)
     if np.ndim(a) == np.ndim(b) == 1:
@@ -207,7 +225,7 @@ for _ufunc in (
 
 @implements(np.kron)
 def _kron(a: Any, b: Any) -> Any:
-    a, b = TABLE["operand"](a), TABLE["operand"](b)
+    a, b = strong(a), strong(b)
     rank = max(np.ndim(a), np.ndim(b))
     if not np.ndim(a) or not np.ndim(b):
         return np.multiply(a, b)

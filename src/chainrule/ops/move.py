@@ -15,10 +15,11 @@ from chainrule.ops.family import (
     laid_out,
     normal_axes,
     normal_axis,
+    strong,
 )
 from chainrule.tracing.table import TABLE, implements
-from chainrule.tracing.trace import memory_order
 from chainrule.tracing.tracer import Tracer
+from chainrule.tracing.view import memory_order
 
 # While a trace runs, NumPy's own name makes a buffer.
 _arange = np.arange
@@ -241,7 +242,7 @@ def _linspace(
     start: Any, stop: Any, num: Any = 50, endpoint: bool = True, retstep: bool = False,
     dtype: Any = None, axis: int = 0,
 ) -> Any:  # fmt: skip
-    start, stop = (np.multiply(TABLE["operand"](end), 1.0) for end in (start, stop))
+    start, stop = (TABLE["operand"](end) * 1.0 for end in (start, stop))
     count = operator.index(num)
     if count < 0:
         raise ArgumentError("linspace: the number of samples can't be negative", {"num": num})
@@ -253,7 +254,8 @@ def _linspace(
     line = start + (steps * step if gaps > 0 else steps * whole)
     if endpoint and count > 1:
         # The last one is the end itself, not what rounding makes of it.
-        line = np.concatenate([line[:-1], np.broadcast_to(stop, line.shape[1:])[None]])
+        end = np.broadcast_to(stop, line.shape[1:])[None]
+        line = np.concatenate([line[:-1], end], dtype=line.dtype)
     line = line if axis == 0 else np.moveaxis(line, 0, axis)
     line = line if dtype is None else TABLE["astype"](line, dtype)
     return (line, step) if retstep else line
@@ -272,6 +274,7 @@ def _logspace(
 def _geomspace(
     start: Any, stop: Any, num: Any = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0
 ) -> Any:
+    start, stop = strong(start), strong(stop)
     ratio = np.true_divide(stop, start)
     powers = start * np.exp(_linspace(0.0 * ratio, np.log(ratio), num, endpoint, axis=axis))
     return powers if dtype is None else TABLE["astype"](powers, dtype)

@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.ops.family import strong
 from chainrule.tracing.table import TABLE, implements
 
 
 @implements(np.polyval, lists=True)
 def _polyval(p: Any, x: Any) -> Any:
-    coefficients, x = TABLE["operand"](p), TABLE["operand"](x)
+    coefficients, x = TABLE["operand"](p), strong(x)
     result = np.zeros_like(x) if np.ndim(x) else x * 0
     for c in coefficients:
         result = result * x + c

@@ -51,6 +51,35 @@ _CASES = (
 )
 
 
+def _reduced(
+    op: Primitive, neutral: Any, a: Any, axis: Any, keepdims: Any, where: Any, dtype: Any = None
+) -> Any:
+    """Reduce as NumPy's arguments say; what `where=` leaves out becomes what doesn't count."""
+    if type(a) is not Tracer or where is not True:
+        a = TABLE["operand"](a)
+        if where is not True and where is not _NONE:
+            a = np.where(where, a, neutral)
+    if dtype is not None:
+        a = TABLE["astype"](a, dtype)
+    axes = normal_axes(axis, len(a.shape))
+    result = apply(op, a, axis=axes)
+    if keepdims is False or keepdims is _NONE or not keepdims:
+        return result
+    return np.reshape(result, ones_at(a.shape, axes))
+
+
+def folded(b: Any, combine: str, out: ArrayType, x: Any, axis: Axes) -> Any:
+    """The entries of x along some axes, combined."""
+
+    def entry(*index: Any) -> Any:
+        own, over = iter(index[: len(out.shape)]), iter(index[len(out.shape) :])
+        place = tuple(next(over) if k in axis else next(own) for k in range(x.ndim))
+        return b.at(x, place, out.dtype)
+
+    extents = tuple(x.shape[k] for k in axis)
+    return b.fold(combine, out.shape, extents, out.dtype, entry)
+
+
 # ---- sum -----------------------------------------------------------------------------------------
 
 sum_ = primitive(
@@ -60,7 +89,7 @@ sum_ = primitive(
     derivative=Linear(lambda g, x, axis: _spread(g, x.shape, axis)),
     batch=_reduce_batch,
     symbolic=structural(lambda x, axis: np.add.reduce(x, axis=axis)),
-    lower=None,
+    lower=lambda b, out, x, axis: folded(b, "add", out, x, axis),
     cases=_CASES,
 )
 
@@ -75,28 +104,8 @@ def _sum(
     initial: Any = _NONE,
     where: Any = True,
 ) -> Any:
-    if type(a) is not Tracer or where is not True:
-        a = _chosen(a, where, 0)
-    if dtype is not None:
-        a = TABLE["astype"](a, dtype)
-    axes = normal_axes(axis, len(a.shape))
-    total = apply(sum_, a, axis=axes)
-    if keepdims is not False:
-        total = _restored(total, a, axes, keepdims)
+    total = _reduced(sum_, 0, a, axis, keepdims, where, dtype)
     return total if initial is _NONE or initial is None else total + initial
-
-
-def _chosen(a: Any, where: Any, other: Any) -> Any:
-    """The array, with what `where=` leaves out replaced by something that doesn't count."""
-    a = TABLE["operand"](a)
-    return a if where is True or where is _NONE else np.where(where, a, other)
-
-
-def _restored(result: Any, a: Any, axes: Axes, keepdims: Any) -> Any:
-    """Put back reduced axes with length 1, where the caller asked for it."""
-    if keepdims is False or keepdims is _NONE or not keepdims:
-        return result
-    return np.reshape(result, ones_at(np.shape(a), axes))
 
 
 # ---- product -------------------------------------------------------------------------------------
@@ -172,11 +181,7 @@ def _prod(
     initial: Any = _NONE,
     where: Any = True,
 ) -> Any:
-    a = _chosen(a, where, 1)
-    if dtype is not None:
-        a = TABLE["astype"](a, dtype)
-    axes = normal_axes(axis, np.ndim(a))
-    total = _restored(apply(prod, a, axis=axes), a, axes, keepdims)
+    total = _reduced(prod, 1, a, axis, keepdims, where, dtype)
     return total if initial is _NONE or initial is None else total * initial
 
 
@@ -212,16 +217,12 @@ all_ = primitive(
 
 @implements(np.any, lists=True)
 def _any(a: Any, axis: Any = None, *, keepdims: Any = False, where: Any = True) -> Any:
-    a = _chosen(a, where, False)
-    axes = normal_axes(axis, np.ndim(a))
-    return _restored(apply(any_, a, axis=axes), a, axes, keepdims)
+    return _reduced(any_, False, a, axis, keepdims, where)
 
 
 @implements(np.all, lists=True)
 def _all(a: Any, axis: Any = None, *, keepdims: Any = False, where: Any = True) -> Any:
-    a = _chosen(a, where, True)
-    axes = normal_axes(axis, np.ndim(a))
-    return _restored(apply(all_, a, axis=axes), a, axes, keepdims)
+    return _reduced(all_, True, a, axis, keepdims, where)
 
 
 @implements(np.count_nonzero)

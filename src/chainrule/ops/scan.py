@@ -255,7 +255,8 @@ def _slope(f: Any, spacing: Any, axis: int, edge_order: int) -> Any:
         pieces.append((at(-1, None) - at(-2, -1)) / h[-1:])
     else:
         pieces.append(-_one_sided(at(-1, None), at(-2, -1), at(-3, -2), h[-1], h[-2]))
-    return np.concatenate(pieces, axis=axis)
+    slope = np.concatenate(pieces, axis=axis)
+    return slope if slope.dtype == f.dtype else TABLE["astype"](slope, f.dtype)
 
 
 def _one_sided(end: Any, second: Any, third: Any, h: Any, k: Any) -> Any:

@@ -215,7 +215,7 @@ def _quantile(
 def _percentile(
     a: Any, q: Any, axis: Any = None, *, method: str = "linear", keepdims: Any = False
 ) -> Any:
-    fractions = np.true_divide(TABLE["operand"](q), 100)
+    fractions = TABLE["operand"](q) / 100
     return _at_fractions(a, fractions, axis, method, keepdims, "percentile")
 
 
@@ -230,7 +230,7 @@ def _nanquantile(
 def _nanpercentile(
     a: Any, q: Any, axis: Any = None, *, method: str = "linear", keepdims: Any = False
 ) -> Any:
-    fractions = np.true_divide(TABLE["operand"](q), 100)
+    fractions = TABLE["operand"](q) / 100
     return _at_fractions(a, fractions, axis, method, keepdims, "nanpercentile", _among_numbers)
 
 
@@ -288,6 +288,8 @@ def _at_fractions(
     ordered, axes = _ordered(a, axis)
     if np.shape(ordered)[-1] == 0:
         raise ShapeError(f"{what}: an empty array has none", {"shape": np.shape(a)})
+    kind = np.result_type(ordered, q)
+    ordered = ordered if ordered.dtype == kind else TABLE["astype"](ordered, kind)
     found = among(ordered, np.reshape(q, (-1,)))
     found = np.reshape(found, (*np.shape(q), *np.shape(ordered)[:-1]))
     return np.reshape(found, (*np.shape(q), *ones_at(np.shape(a), axes))) if keepdims else found

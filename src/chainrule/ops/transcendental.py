@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.ir.primitive import Irregular, Partials, Primitive
+from chainrule.ir.primitive import Irregular, Partials, Primitive, Scalar
 from chainrule.ir.types import ArrayType
 from chainrule.ops.family import binary, each, elementwise, elementwise_batch, primitive, unary
 from chainrule.tracing.table import TABLE, implements
@@ -22,6 +22,7 @@ exp = elementwise(
     np.exp,
     Partials(lambda y, x: y),
     symbolic=lambda S, x: S.exp(x),
+    lower=Scalar(lambda s, x: s.call("exp", x)),
     cases=unary(dtypes="dfD"),
 )
 
@@ -29,6 +30,7 @@ exp2 = elementwise(
     np.exp2,
     Partials(lambda y, x: y * _LN2),
     symbolic=lambda S, x: 2**x,
+    lower=Scalar(lambda s, x: s.call("exp2", x)),
     cases=unary(dtypes="dfD"),
 )
 
@@ -36,6 +38,7 @@ expm1 = elementwise(
     np.expm1,
     Partials(lambda y, x: y + 1),
     symbolic=lambda S, x: S.exp(x) - 1,
+    lower=Scalar(lambda s, x: s.call("expm1", x)),
     cases=unary(dtypes="dfD"),
 )
 
@@ -54,6 +57,7 @@ log = elementwise(
     np.log,
     Partials(lambda y, x: np.divide(1.0, x)),
     symbolic=lambda S, x: S.log(x),
+    lower=Scalar(lambda s, x: s.call("log", x)),
     cases=unary(0.1, 3.0, dtypes="dfD"),
     irregular=_log_edges(0),
 )
@@ -62,6 +66,7 @@ log2 = elementwise(
     np.log2,
     Partials(lambda y, x: np.divide(1.0 / _LN2, x)),
     symbolic=lambda S, x: S.log(x) / S.log(2),
+    lower=Scalar(lambda s, x: s.call("log2", x)),
     cases=unary(0.1, 3.0, dtypes="dfD"),
     irregular=_log_edges(0),
 )
@@ -70,6 +75,7 @@ log10 = elementwise(
     np.log10,
     Partials(lambda y, x: np.divide(1.0 / _LN10, x)),
     symbolic=lambda S, x: S.log(x) / S.log(10),
+    lower=Scalar(lambda s, x: s.call("log10", x)),
     cases=unary(0.1, 3.0, dtypes="dfD"),
     irregular=_log_edges(0),
 )
@@ -78,6 +84,7 @@ log1p = elementwise(
     np.log1p,
     Partials(lambda y, x: np.divide(1.0, x + 1)),
     symbolic=lambda S, x: S.log(1 + x),
+    lower=Scalar(lambda s, x: s.call("log1p", x)),
     cases=unary(-0.8, 3.0, dtypes="dfD"),
     irregular=_log_edges(-1),
 )
@@ -96,6 +103,7 @@ logaddexp = elementwise(
         lambda z, x, y: np.exp(_share(y, z)),
     ),
     symbolic=lambda S, x, y: S.log(S.exp(x) + S.exp(y)),
+    lower=Scalar(lambda s, x, y: s.call("logaddexp", x, y)),
     cases=binary(dtypes="df"),
 )
 
@@ -116,6 +124,7 @@ sin = elementwise(
     np.sin,
     Partials(lambda y, x: np.cos(x)),
     symbolic=lambda S, x: S.sin(x),
+    lower=Scalar(lambda s, x: s.call("sin", x)),
     cases=unary(dtypes="dfD"),
 )
 
@@ -123,6 +132,7 @@ cos = elementwise(
     np.cos,
     Partials(lambda y, x: -np.sin(x)),
     symbolic=lambda S, x: S.cos(x),
+    lower=Scalar(lambda s, x: s.call("cos", x)),
     cases=unary(dtypes="dfD"),
 )
 
@@ -130,6 +140,7 @@ tan = elementwise(
     np.tan,
     Partials(lambda y, x: 1 + y * y),
     symbolic=lambda S, x: S.tan(x),
+    lower=Scalar(lambda s, x: s.call("tan", x)),
     cases=unary(-1.2, 1.2, dtypes="dfD"),
 )
 
@@ -147,6 +158,7 @@ arcsin = elementwise(
     np.arcsin,
     Partials(lambda y, x: 1 / np.sqrt((1 - x) * (1 + x))),
     symbolic=lambda S, x: S.asin(x),
+    lower=Scalar(lambda s, x: s.call("arcsin", x)),
     cases=unary(-0.9, 0.9, dtypes="dfD"),
     irregular=_inverse_edges("arcsin"),
 )
@@ -155,6 +167,7 @@ arccos = elementwise(
     np.arccos,
     Partials(lambda y, x: -1 / np.sqrt((1 - x) * (1 + x))),
     symbolic=lambda S, x: S.acos(x),
+    lower=Scalar(lambda s, x: s.call("arccos", x)),
     cases=unary(-0.9, 0.9, dtypes="dfD"),
     irregular=_inverse_edges("arccos"),
 )
@@ -163,6 +176,7 @@ arctan = elementwise(
     np.arctan,
     Partials(lambda y, x: 1 / (1 + x * x)),
     symbolic=lambda S, x: S.atan(x),
+    lower=Scalar(lambda s, x: s.call("arctan", x)),
     cases=unary(dtypes="df"),
 )
 
@@ -174,6 +188,7 @@ arctan2 = elementwise(
         lambda z, y, x: -np.divide(y, np.hypot(x, y)) / np.hypot(x, y),
     ),
     symbolic=lambda S, y, x: S.atan2(y, x),
+    lower=Scalar(lambda s, x, y: s.call("arctan2", x, y)),
     cases=(*binary(right=(0.5, 2.0), dtypes="df"), *binary(left=(0.5, 2.0))),
     irregular=(
         Irregular(
@@ -191,6 +206,7 @@ sinh = elementwise(
     np.sinh,
     Partials(lambda y, x: np.cosh(x)),
     symbolic=lambda S, x: S.sinh(x),
+    lower=Scalar(lambda s, x: s.call("sinh", x)),
     cases=unary(dtypes="dfD"),
 )
 
@@ -198,6 +214,7 @@ cosh = elementwise(
     np.cosh,
     Partials(lambda y, x: np.sinh(x)),
     symbolic=lambda S, x: S.cosh(x),
+    lower=Scalar(lambda s, x: s.call("cosh", x)),
     cases=unary(dtypes="dfD"),
 )
 
@@ -205,6 +222,7 @@ tanh = elementwise(
     np.tanh,
     Partials(lambda y, x: 1 - y * y),
     symbolic=lambda S, x: S.tanh(x),
+    lower=Scalar(lambda s, x: s.call("tanh", x)),
     cases=unary(dtypes="dfD"),
 )
 
@@ -212,6 +230,7 @@ arcsinh = elementwise(
     np.arcsinh,
     Partials(lambda y, x: 1 / np.sqrt(x * x + 1)),
     symbolic=lambda S, x: S.asinh(x),
+    lower=Scalar(lambda s, x: s.call("arcsinh", x)),
     cases=unary(dtypes="df"),
 )
 
@@ -219,6 +238,7 @@ arccosh = elementwise(
     np.arccosh,
     Partials(lambda y, x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1))),
     symbolic=lambda S, x: S.acosh(x),
+    lower=Scalar(lambda s, x: s.call("arccosh", x)),
     cases=unary(1.2, 3.0, dtypes="dfD"),
     irregular=(
         Irregular("infinite", lambda y, x: np.equal(x, 1), "arccosh is vertical at 1"),
@@ -230,6 +250,7 @@ arctanh = elementwise(
     np.arctanh,
     Partials(lambda y, x: 1 / ((1 - x) * (1 + x))),
     symbolic=lambda S, x: S.atanh(x),
+    lower=Scalar(lambda s, x: s.call("arctanh", x)),
     cases=unary(-0.8, 0.8, dtypes="dfD"),
     irregular=_inverse_edges("arctanh"),
 )

@@ -8,17 +8,21 @@ function's inside lands on the tapes around it. Such a value may not leave but a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from chainrule.base.errors import TraceError
 from chainrule.base.trees import flatten
 from chainrule.ir.primitive import Primitive
-from chainrule.ir.program import Program
-from chainrule.ir.types import ArrayType
-from chainrule.tracing.creation import as_traced_leaf, swapped
+from chainrule.ir.program import Operand, Program, Var
+from chainrule.ir.types import ArrayType, type_of
+from chainrule.tracing.creation import as_traced_leaf, operand
 from chainrule.tracing.record import ProgramTrace
 from chainrule.tracing.stage import StageTrace, close
-from chainrule.tracing.trace import ground, resolve, snapshot
+from chainrule.tracing.swap import swapped
+from chainrule.tracing.trace import ground, inside, resolve, snapshot
 from chainrule.tracing.tracer import Tracer
 
 
@@ -69,10 +73,11 @@ class BodyTrace(ProgramTrace):
 class StagedBody(StageTrace):
     """A body recorded without values."""
 
-    __slots__ = ("entrance",)
+    __slots__ = ("caller", "entrance")
 
-    def __init__(self) -> None:
+    def __init__(self, caller: str = "") -> None:
         super().__init__()
+        self.caller = caller  # cond, while_loop, scan: what the body is traced for
         self.entrance = _Entrance(self)
 
     def enter(self, outer: Any) -> Tracer:
@@ -84,7 +89,15 @@ class StagedBody(StageTrace):
         return super().process(op, tuple(map(self.entrance.inside, args)), params)
 
     def finished(self, tracer: Tracer) -> Any:
-        raise _escaped()
+        if tracer.mark < 0:
+            return super().finished(tracer)
+        if not self.caller:
+            raise _escaped()
+        raise TraceError(
+            f"{self.caller}: a value computed inside was used outside",
+            {"value": self.describe(tracer)},
+            "return it, as part of the carry or beside it; a body can't store results elsewhere",
+        )
 
 
 def _escaped() -> TraceError:
@@ -139,3 +152,85 @@ def trace_body(f: Callable[..., Any], operands: Sequence[Any]) -> tuple[Body, Ru
     for k in places:
         leaves[k] = ArrayType(tuple(leaves[k].shape), leaves[k].dtype, leaves[k].weak)
     return Body(program, tuple(outer for outer, _ in met), tuple(leaves), places, tree), ran
+
+
+class Staged(NamedTuple):
+    """A function as a program without values.
+
+    The program is closed: its inputs are what the function saw from outside (`captured`, arrays and
+    values of other traces), then its arguments. `leaves` are the types of its outputs.
+    """
+
+    program: Program
+    captured: tuple[Any, ...]
+    leaves: tuple[ArrayType, ...]
+    tree: Any
+
+
+def stage_body(
+    f: Callable[..., Any],
+    kinds: Sequence[ArrayType],
+    caller: str,
+    settle: Callable[[list[Any], Any], list[Any]] | None = None,
+) -> Staged:
+    """Record f, a function of flat leaves of these types, for one equation of control flow.
+
+    `settle(leaves, tree)` may convert the leaves of the result while they're still recorded.
+    """
+    trace = StagedBody(caller)
+    inputs = [trace.abstract(kind) for kind in kinds]
+    try:
+        with inside(trace), swapped():
+            # Under other names: a write to an argument re-points the name that f was given.
+            leaves, tree = flatten(f(*map(snapshot, inputs)))
+            leaves = [resolve(operand(as_traced_leaf(leaf))) for leaf in leaves]
+            if settle is not None:
+                leaves = settle(leaves, tree)
+            leaves = [trace.entrance.inside(leaf) for leaf in leaves]
+    finally:
+        trace.open = False
+    met = list(trace.entrance.met.values())
+    name = getattr(f, "__name__", type(f).__name__)
+    program = close(trace, [*(inner for _, inner in met), *inputs], leaves, name)
+    program, arrays = free(program)
+    outer = tuple(value for value, _ in met)
+    types = tuple(type_of(leaf) for leaf in leaves)
+    return Staged(program, (*arrays, *outer), types, tree)
+
+
+def free(program: Program) -> tuple[Program, tuple[Any, ...]]:
+    """A program whose captured arrays are its first inputs, and those arrays."""
+    if not program.captured:
+        return program, ()
+    heads: list[Var] = []
+    arrays: list[Any] = []
+    same: dict[int, Var] = {}
+    for var, value in program.captured:
+        twin = next((k for k, array in enumerate(arrays) if _same(array, value)), None)
+        if twin is None:
+            heads.append(var)
+            arrays.append(value)
+        else:
+            same[var.number] = heads[twin]
+    program = replace(program, inputs=(*heads, *program.inputs), captured=())
+    return (renamed(program, same) if same else program), tuple(arrays)
+
+
+def _same(left: np.ndarray, right: np.ndarray) -> bool:
+    if left is right:
+        return True
+    alike = left.shape == right.shape and left.dtype == right.dtype
+    return alike and left.tobytes() == right.tobytes()
+
+
+def renamed(program: Program, names: dict[int, Var]) -> Program:
+    """The program with some variables read under other names."""
+
+    def read(a: Operand) -> Operand:
+        return names.get(a.number, a) if isinstance(a, Var) else a
+
+    equations = tuple(
+        replace(equation, inputs=tuple(map(read, equation.inputs)))
+        for equation in program.equations
+    )
+    return replace(program, equations=equations, outputs=tuple(map(read, program.outputs)))

@@ -17,13 +17,13 @@ from chainrule.tracing.trace import (
     apply,
     describe_type,
     explained,
-    link,
     refresh,
     resolve,
     settle_weak,
     snapshot,
 )
 from chainrule.tracing.tracer import Tracer
+from chainrule.tracing.view import link
 
 FIELDS = 8
 _CHEAP_TO_COPY = 4096  # bytes: comparing with the last copy takes longer
@@ -38,7 +38,7 @@ class RecordTrace(Trace):
     meanwhile; one that was marked read-only is not.
     """
 
-    __slots__ = ("branches", "copies", "dtypes", "equations", "shapes")
+    __slots__ = ("branches", "copies", "dtypes", "equations", "shapes", "weakened")
     keeps = False  # every equation, flat and constant ones too, but no values
 
     def __init__(self) -> None:
@@ -48,6 +48,7 @@ class RecordTrace(Trace):
         self.dtypes: list[np.dtype[Any]] = []
         self.copies: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self.branches: list[tuple[Place | None, bool]] = []
+        self.weakened: set[int] = set()  # results of calls that are Python's own numbers
 
     def input(self, value: Any, weak: bool = False) -> Tracer:
         """A variable that derivatives are taken with respect to."""
@@ -95,6 +96,9 @@ class RecordTrace(Trace):
             numbers.append(number)
         if weak:
             weak = settle_weak(op, args, operands)
+        if op.multiple and varies and not self.keeps and type(op.derivative) is Custom:
+            if op.derivative.linearise is not None:
+                return self._linearised(op, operands, numbers, params)
         try:
             value = apply(op, *operands, **params) if nested else op.value(*operands, **params)
         except (TypeError, ValueError) as error:
@@ -118,6 +122,26 @@ class RecordTrace(Trace):
         while INTERNAL[frame.f_code.co_filename] and frame.f_back is not None:
             frame = frame.f_back
         self.equations += (op, operands, numbers, params, first, kept, frame.f_code, frame.f_lasti)
+        return result
+
+    def _linearised(
+        self, op: Primitive, operands: list[Any], numbers: list[int], params: dict[str, Any]
+    ) -> Any:
+        """An equation whose tangent map is found while it runs, and stands on the tape alone."""
+        varies = tuple(n >= 0 and self.dtypes[n].kind in "fc" for n in numbers)
+        if not any(varies):
+            return self._constant(op, apply(op, *operands, **params), (), params, False)
+        rule: Any = op.derivative
+        with np.errstate(all="ignore"):  # partial derivatives are computed on the way
+            value, linear, residuals, more = rule.linearise(varies, *operands, **params)
+        moving = [n for n, flag in zip(numbers, varies, strict=True) if flag]
+        first = len(self.shapes)
+        result = tuple(Tracer(self, part, self.new_number(part)) for part in value)
+        kept = (None,) * len(value)
+        rows = [None] * len(moving) + list(residuals)
+        numbers = moving + [-1] * len(residuals)
+        place = user_place(3) or (None, None)
+        self.equations += (linear, rows, numbers, more, first, kept, *place)
         return result
 
     def _constant(

@@ -14,10 +14,12 @@ from chainrule.base.trees import flatten, paths, unflatten
 from chainrule.ir.primitive import Primitive
 from chainrule.ir.program import Constant, Equation, Operand, Program, Var
 from chainrule.ir.types import ArrayType, type_of
-from chainrule.tracing.creation import as_traced_leaf, swapped
+from chainrule.tracing.creation import as_traced_leaf
 from chainrule.tracing.record import ProgramTrace, RecordTrace
-from chainrule.tracing.trace import apply, ground, link, refresh, resolve, snapshot
+from chainrule.tracing.swap import swapped
+from chainrule.tracing.trace import apply, ground, refresh, resolve, snapshot
 from chainrule.tracing.tracer import Tracer
+from chainrule.tracing.view import link
 
 _INLINE_SIZE = 6
 
@@ -105,6 +107,8 @@ class StageTrace(RecordTrace):
             numbers.append(number)
             types.append(kind)
         outcome = op.type_rule(*types, **params)
+        if op.weak and all(kind.weak for kind in types):
+            outcome = outcome._replace(weak=True)
         from_here = [self._new(kind) for kind in (outcome if op.multiple else (outcome,))]
         results = tuple(Tracer(self, None, n, self.types[n].weak) for n in from_here)
         kept = (None,) * len(results) if op.multiple else None
@@ -231,7 +235,7 @@ class _Builder:
         in_tree: Any,
         out_tree: Any,
     ) -> Program:
-        self.weak = {t.mark for t in inputs if t.weak}
+        self.weak = {t.mark for t in inputs if t.weak} | self.trace.weakened
         head = tuple(self.variable(t.mark) for t in inputs)
         for row in rows:
             for a, number in zip(row[1], row[2], strict=True):

@@ -1,4 +1,4 @@
-"""Which trace records an operation, and how views follow the array they came from.
+"""Which trace records an operation, and what a name means after a write.
 
 There are no trace levels. Every trace takes a serial number when it opens; **the newest open trace
 among the operands records the operation**. Operands of other traces are captured inputs, and the
@@ -8,10 +8,10 @@ trace stands for its value.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-import math
-from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Sequence
+from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -22,9 +22,9 @@ from chainrule.ir.types import ArrayType, type_of
 from chainrule.tracing.operands import instead_of_plain_values
 from chainrule.tracing.table import RESOLVERS
 from chainrule.tracing.tracer import Tracer
+from chainrule.tracing.view import Log, View, root_of, settle_aliasing
 
 _serials = itertools.count(1)
-_arange = np.arange  # while a trace runs, NumPy's own name makes a buffer
 _PYTHON_NUMBERS = (int, float, complex, bool)
 _REAL_OF = {np.dtype("c8"): np.float32, np.dtype("c16"): np.float64}
 
@@ -156,6 +156,8 @@ class PassiveTrace(Trace):
 
 def settle_weak(op: Primitive, args: tuple[Any, ...], operands: list[Any]) -> bool:
     """Give traced Python numbers the dtype NumPy would; True if the result is one itself."""
+    if op.multiple:  # programs and factorisations: their operands don't promote one another
+        return False
     strong = None
     for original, a in zip(args, operands, strict=True):
         if type(original) is Tracer and original.weak:
@@ -194,7 +196,37 @@ def apply(op: Primitive, *args: Any, **params: Any) -> Any:
         except (TypeError, ValueError) as error:
             raise explained(op, args, params, error) from None
         return resolve(value) if type(value) in RESOLVERS else value
+    if BODIES:
+        newest = _innermost(newest)
     return newest.process(op, args, params)
+
+
+# ---- bodies --------------------------------------------------------------------------------------
+
+# Per thread the bodies of cond, while and scan that are being traced just now. Such a body records
+# everything it does with traced values, those from outside included: what a branch computes from
+# them must not run where the branch isn't taken.
+BODIES: dict[int, list[Trace]] = {}
+
+
+def _innermost(newest: Trace) -> Trace:
+    bodies = BODIES.get(get_ident())
+    return bodies[-1] if bodies and bodies[-1].serial > newest.serial else newest
+
+
+@contextlib.contextmanager
+def inside(*bodies: Trace) -> Iterator[None]:
+    """While it lasts, this body records for its thread; without one, none does."""
+    thread = get_ident()
+    before = BODIES.get(thread)
+    BODIES[thread] = [*(before or ()), *bodies] if bodies else []
+    try:
+        yield
+    finally:
+        if before is None:
+            del BODIES[thread]
+        else:
+            BODIES[thread] = before
 
 
 def explained(
@@ -253,114 +285,7 @@ def newest_of(values: Iterable[Any]) -> Trace | None:
     return newest
 
 
-# ---- views ---------------------------------------------------------------------------------------
-
-
-class View:
-    """How a tracer came from its parent: the operation that NumPy would answer with a view."""
-
-    __slots__ = ("op", "params", "parent", "seen")
-
-    def __init__(self, parent: Tracer, op: Primitive, params: dict[str, Any], seen: int) -> None:
-        self.parent = parent
-        self.op = op
-        self.params = params
-        self.seen = seen
-
-
-class Log:
-    """Writes to rows of a root that no equation holds yet: leading indices → value.
-
-    All rows have the same number of leading indices, `depth`; of single elements it's all of them.
-    """
-
-    __slots__ = ("depth", "entries", "flush")
-
-    def __init__(self, flush: Any, depth: int) -> None:
-        self.entries: dict[tuple[int, ...], Any] = {}
-        self.flush = flush
-        self.depth = depth
-
-
-def root_of(tracer: Tracer) -> Tracer:
-    """The array that owns the memory a tracer would share."""
-    while type(tracer.alias) is View:
-        tracer = tracer.alias.parent
-    return tracer
-
-
-def link(result: Tracer, parent: Any, op: Primitive, params: dict[str, Any]) -> None:
-    """Remember that `result` shares `parent`'s memory."""
-    assert op.view is not None
-    if type(parent) is not Tracer or (not parent.shape and _is_scalar(parent)):
-        return
-    if op.view(tuple(result.shape), **params):
-        result.alias = View(parent, op, params, root_of(parent).version)
-
-
-def _is_scalar(tracer: Tracer) -> bool:
-    """Whether a tracer without axes is one of NumPy's scalars, of which a reshape is a copy."""
-    if tracer.alias is not None:
-        return False
-    value: Any = tracer
-    while type(value) is Tracer:
-        value = value.value
-    return not (isinstance(value, np.ndarray) and value.ndim == 0)
-
-
-@lru_cache(maxsize=16)
-def numbering(
-    shape: tuple[int, ...], order: tuple[int, ...] | None = None, pairs: bool = False
-) -> np.ndarray:
-    """Where each element lies in memory that is laid out as `order` says, from axis to axis.
-
-    Of complex numbers both parts hold the position, so that views of either part can be followed.
-    """
-    if order is None:
-        positions = _arange(math.prod(shape)).reshape(shape)
-    else:
-        laid = _arange(math.prod(shape)).reshape([shape[k] for k in order])
-        positions = laid.transpose([order.index(k) for k in range(len(order))])
-    if pairs:
-        positions = positions + 1j * positions
-    positions.flags.writeable = False
-    return positions
-
-
-def memory_order(value: Any) -> tuple[int, ...] | None:
-    """The axes of an array from the longest step in memory to the shortest; None for C order.
-
-    NumPy copies where a reshape would have to change it. Without values it's taken to be C order.
-    """
-    ndim = len(value.shape)
-    while type(value) is Tracer:
-        value = value.value
-    if ndim < 2 or not isinstance(value, np.ndarray) or value.flags.c_contiguous:
-        return None
-    # A batch, if there is one, lies in front.
-    steps, lengths = value.strides[-ndim:], value.shape[-ndim:]
-    order = tuple(sorted(range(ndim), key=lambda k: -steps[k] if lengths[k] > 1 else -math.inf))
-    wide = [k for k in order if lengths[k] > 1]
-    return None if wide == sorted(wide) else order
-
-
-def positions_of(tracer: Tracer) -> np.ndarray:
-    """Where each element of a view lies in its root, counted along the root's memory."""
-    view = tracer.alias
-    if type(view) is not View:
-        pairs = tracer.dtype.kind == "c"
-        return numbering(tuple(tracer.shape), memory_order(tracer), pairs)
-    return view.op.value(positions_of(view.parent), **view.params)
-
-
-def settle_aliasing(tracer: Tracer) -> None:
-    """Drop the links of what NumPy would have copied (a reshape of a transpose, say)."""
-    view = tracer.alias
-    if type(view) is not View:
-        return
-    settle_aliasing(view.parent)
-    if not np.may_share_memory(positions_of(tracer), positions_of(view.parent)):
-        tracer.alias = None
+# ---- names after a write -------------------------------------------------------------------------
 
 
 def repoint(tracer: Tracer, current: Any) -> None:
@@ -395,6 +320,11 @@ def refresh(tracer: Tracer) -> None:
     """Bring a tracer up to date with the writes its memory has seen since it was made."""
     view = tracer.alias
     if view is None:
+        return
+    if BODIES.get(get_ident()):
+        # A name from outside must not come to stand for something inside.
+        with inside():
+            refresh(tracer)
         return
     if type(view) is Log:
         view.flush(tracer)

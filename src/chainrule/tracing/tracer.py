@@ -2,14 +2,14 @@
 
 A tracer is a *name for a current variable* of a trace. A write re-points it; a view remembers
 where it came from (see view.py). What the methods do stands in the table; here is only the
-surface that makes a tracer feel like an ndarray.
+surface that makes a tracer feel like an ndarray, and in operators.py what needs just a line each.
 """
 
 from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -23,15 +23,14 @@ from chainrule.base.errors import (
 )
 from chainrule.base.trees import register_leaf
 from chainrule.tracing.flat import Flat
+from chainrule.tracing.operators import Operators
 from chainrule.tracing.table import KEEPS_BUFFERS, RESOLVERS, TABLE, call, lookup
 
 # np.reshape itself, which another function stands for while a trace runs.
 _RESHAPE = np.reshape
 
-_NATIVE = {int, float, complex, bool, np.float64, np.float32, np.int64, np.bool_, np.complex128}
 
-
-class Tracer:
+class Tracer(Operators):
     """A value under trace. Use it like an array; it records what is done to it."""
 
     __slots__ = ("__weakref__", "alias", "mark", "owner", "value", "version", "weak")
@@ -42,7 +41,7 @@ class Tracer:
         self.value = value
         self.mark = mark  # what its trace knows it by: a variable number, a tangent
         self.weak = weak  # a Python number, to NumPy's promotion
-        self.alias: Any = None  # how it shares memory with another tracer (trace.View, trace.Log)
+        self.alias: Any = None  # how it shares memory with another tracer: a View, a Log
         self.version = 0
 
     # ---- what it is ----------------------------------------------------------------------------
@@ -92,8 +91,6 @@ class Tracer:
 
     def __format__(self, spec: str) -> str:
         return format(self.owner.concrete(self, "format()"), spec)
-
-    __hash__ = object.__hash__
 
     # ---- NumPy's protocols ---------------------------------------------------------------------
 
@@ -248,12 +245,20 @@ class Tracer:
         target = shape[0] if len(shape) == 1 else shape
         return TABLE[_RESHAPE](self, target, order=order)
 
+    def flatten(self, order: str = "C") -> Any:
+        """A copy, collapsed to one dimension."""
+        return TABLE["copy"](TABLE[_RESHAPE](self, (-1,), order=order))
+
     def transpose(self, *axes: Any) -> Any:
         order = axes[0] if len(axes) == 1 else (axes or None)
         return np.transpose(self, order)
 
     def fill(self, value: Any) -> None:
         self[...] = value
+
+    def sort(self, axis: int = -1, kind: Any = None, order: Any = None) -> None:
+        """Sort in place."""
+        self[...] = np.sort(self, axis=axis)
 
     def conj(self) -> Any:
         # Of a real array the method, unlike the function, is that array itself.
@@ -277,140 +282,8 @@ class Tracer:
             fix="convert it with .astype(dtype)",
         )
 
-    # ---- operators that need more than a table entry -------------------------------------------
-
-    def __pos__(self) -> Any:
-        return np.positive(self)
-
-    def __divmod__(self, other: Any) -> Any:
-        return self // other, self % other
-
-    def __rdivmod__(self, other: Any) -> Any:
-        return other // self, other % self
-
-    def __pow__(self, other: Any, modulus: None = None) -> Any:
-        return _operate(np.power, self, other)
-
-    def __rpow__(self, other: Any) -> Any:
-        return _operate(np.power, other, self)
-
 
 register_leaf(Tracer)
-
-
-def _operate(ufunc: np.ufunc, left: Any, right: Any) -> Any:
-    for side in (left, right):
-        kind = type(side)
-        if kind is not Tracer and kind not in _NATIVE:
-            return _operate_general(ufunc, left, right)
-    return TABLE[ufunc](left, right)
-
-
-_COMPARISONS = {np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal}
-
-
-def _operate_general(ufunc: np.ufunc, left: Any, right: Any) -> Any:
-    for side in (left, right):
-        if isinstance(side, (str, bytes, dict, set, type(None))):
-            if ufunc in _COMPARISONS:
-                return NotImplemented
-            raise TraceError(
-                f"{ufunc.__name__}: {side!r} is not an array or a number"[:120],
-                fix="is something missing, such as a return? to make text, use an f-string",
-            )
-        if not isinstance(side, Tracer) and getattr(side, "__array_ufunc__", ufunc) is None:
-            return NotImplemented
-    return lookup(ufunc)(TABLE["operand"](left), TABLE["operand"](right))
-
-
-def _binary(ufunc: np.ufunc) -> tuple[Callable[..., Any], ...]:
-    def forward(self: Tracer, other: Any) -> Any:
-        return _operate(ufunc, self, other)
-
-    def reflected(self: Tracer, other: Any) -> Any:
-        return _operate(ufunc, other, self)
-
-    def in_place(self: Tracer, other: Any) -> Any:
-        result = _operate(ufunc, self, other)
-        if result is NotImplemented or not self.owner.mutable(self):
-            return result
-        TABLE["setitem"](self, Ellipsis, result)
-        return self
-
-    return forward, reflected, in_place
-
-
-for _name, _ufunc in {
-    "add": np.add,
-    "sub": np.subtract,
-    "mul": np.multiply,
-    "truediv": np.true_divide,
-    "floordiv": np.floor_divide,
-    "mod": np.remainder,
-    "matmul": np.matmul,
-    "and": np.bitwise_and,
-    "or": np.bitwise_or,
-    "xor": np.bitwise_xor,
-    "lshift": np.left_shift,
-    "rshift": np.right_shift,
-}.items():
-    _forward, _reflected, _in_place = _binary(_ufunc)
-    setattr(Tracer, f"__{_name}__", _forward)
-    setattr(Tracer, f"__r{_name}__", _reflected)
-    setattr(Tracer, f"__i{_name}__", _in_place)
-
-setattr(Tracer, "__ipow__", _binary(np.power)[2])
-
-for _name, _ufunc in {
-    "lt": np.less,
-    "le": np.less_equal,
-    "gt": np.greater,
-    "ge": np.greater_equal,
-    "eq": np.equal,
-    "ne": np.not_equal,
-}.items():
-    setattr(Tracer, f"__{_name}__", _binary(_ufunc)[0])
-
-
-def _unary(ufunc: np.ufunc) -> Callable[[Tracer], Any]:
-    return lambda self: TABLE[ufunc](self)
-
-
-setattr(Tracer, "__neg__", _unary(np.negative))
-setattr(Tracer, "__abs__", _unary(np.absolute))
-setattr(Tracer, "__invert__", _unary(np.invert))
-
-
-def _method(function: Callable[..., Any]) -> Callable[..., Any]:
-    def method(self: Tracer, *args: Any, **kwargs: Any) -> Any:
-        return call(function, (self, *args), kwargs)
-
-    method.__name__ = function.__name__
-    return method
-
-
-# Methods that are NumPy's function of the same name with the array first.
-for _function in (
-    np.sum, np.prod, np.mean, np.var, np.std, np.max, np.min, np.any, np.all, np.argmax, np.argmin,
-    np.argsort, np.cumsum, np.cumprod, np.trace, np.diagonal, np.ravel, np.squeeze, np.swapaxes,
-    np.repeat, np.take, np.clip, np.round, np.ptp, np.nonzero, np.searchsorted,
-    np.choose, np.argpartition,
-):  # fmt: skip
-    setattr(Tracer, _function.__name__, _method(_function))
-
-
-def _flatten(self: Tracer, order: str = "C") -> Any:
-    """A copy, collapsed to one dimension."""
-    return TABLE["copy"](TABLE[_RESHAPE](self, (-1,), order=order))
-
-
-def _sort(self: Tracer, axis: int = -1, kind: Any = None, order: Any = None) -> None:
-    """Sort in place."""
-    self[...] = np.sort(self, axis=axis)
-
-
-setattr(Tracer, "flatten", _flatten)
-setattr(Tracer, "sort", _sort)
 
 
 def dispatch_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: Any) -> Any:

@@ -16,18 +16,9 @@ import numpy as np
 from chainrule.base.errors import ArgumentError, DtypeError, OutOfBoundsError, TraceError
 from chainrule.ir.types import type_of
 from chainrule.tracing.table import TABLE
-from chainrule.tracing.trace import (
-    Log,
-    describe_type,
-    memory_order,
-    newest_of,
-    positions_of,
-    repoint,
-    root_of,
-    settle_aliasing,
-    snapshot,
-)
+from chainrule.tracing.trace import describe_type, newest_of, repoint, snapshot
 from chainrule.tracing.tracer import Tracer
+from chainrule.tracing.view import Log, memory_order, positions_of, root_of, settle_aliasing
 
 Place = tuple[int, ...]
 _asarray, _shape = np.asarray, np.shape  # while a trace runs, NumPy's own names are ours

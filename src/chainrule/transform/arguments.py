@@ -11,8 +11,9 @@ import numpy as np
 from chainrule.base.errors import ArgumentError, DtypeError, ShapeError
 from chainrule.base.trees import LEAF, flatten, paths, unflatten
 from chainrule.ir.types import ArrayType, type_of
-from chainrule.tracing.creation import as_traced_leaf, swapped
+from chainrule.tracing.creation import as_traced_leaf
 from chainrule.tracing.operands import is_masked
+from chainrule.tracing.swap import swapped
 from chainrule.tracing.trace import PassiveTrace, Trace, resolve, snapshot
 from chainrule.tracing.tracer import Tracer
 

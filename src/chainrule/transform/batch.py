@@ -16,9 +16,11 @@ from chainrule.base.errors import ArgumentError, ShapeError, TraceError
 from chainrule.base.trees import flatten, outline, unflatten
 from chainrule.ir.primitive import Primitive
 from chainrule.ir.types import ArrayType
-from chainrule.tracing.creation import as_traced_leaf, operand, swapped
-from chainrule.tracing.trace import Trace, apply, link, refresh, snapshot
+from chainrule.tracing.creation import as_traced_leaf, operand
+from chainrule.tracing.swap import swapped
+from chainrule.tracing.trace import Trace, apply, refresh, snapshot
 from chainrule.tracing.tracer import Tracer
+from chainrule.tracing.view import link
 from chainrule.transform.arguments import check_callable
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from chainrule.base.errors import ArgumentError, TraceError
@@ -17,9 +17,10 @@ from chainrule.base.trees import map_tree
 from chainrule.ops.boundary import call, call_with_reverse, refuse
 from chainrule.ops.boundary import stop_gradient as held
 from chainrule.tracing.body import Body
-from chainrule.tracing.creation import has_traced, swapped
+from chainrule.tracing.creation import has_traced
 from chainrule.tracing.record import FIELDS
 from chainrule.tracing.stage import StageTrace
+from chainrule.tracing.swap import swapped
 from chainrule.tracing.trace import apply, refresh, resolve
 from chainrule.tracing.tracer import Tracer
 from chainrule.transform.arguments import check_callable
@@ -218,7 +219,7 @@ class custom_jvp(_Custom):
         def forward(tangents: Sequence[Any], *xs: Any) -> tuple[Any, ...]:
             if any(t is not None for t in tangents[count:]):
                 refuse(rule="custom_jvp", place=site.place)
-            stage, rows = _stage_of(tangents)
+            stage, rows = _stage_of(tangents, xs)
             primals = site.tree_of(xs[:count])
             along = site.tangents_of(tangents[:count], xs[:count], sparse=self.sparse)
             with swapped():
@@ -348,14 +349,23 @@ def _like(f: Callable[..., Any]) -> Any:
     return functools.wraps(f) if hasattr(f, "__name__") else lambda wrapper: wrapper
 
 
-def _stage_of(tangents: Sequence[Any]) -> tuple[StageTrace | None, int]:
-    """The staged map that tangents belong to, if they do, and its length so far."""
-    for t in tangents:
-        while type(t) is Tracer:
-            if isinstance(t.owner, StageTrace):
-                return t.owner, len(t.owner.equations) // FIELDS
-            t = t.value
-    return None, 0
+def _stage_of(tangents: Sequence[Any], xs: Sequence[Any]) -> tuple[StageTrace | None, int]:
+    """The staged map that tangents belong to, if they do, and its length so far.
+
+    A trace to which the values belong too (the body of a checkpoint under vmap) is no such map.
+    """
+    own = set(_stages(xs))
+    stage = next((stage for stage in _stages(tangents) if stage not in own), None)
+    return stage, 0 if stage is None else len(stage.equations) // FIELDS
+
+
+def _stages(values: Sequence[Any]) -> Iterator[StageTrace]:
+    for value in values:
+        while type(value) is Tracer:
+            if isinstance(value.owner, StageTrace):
+                yield value.owner
+                break
+            value = value.value
 
 
 def _check_linear(stage: StageTrace, start: int, caller: str, problem: str) -> None:

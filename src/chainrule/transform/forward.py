@@ -9,13 +9,14 @@ import numpy as np
 
 from chainrule.base.errors import ArgumentError
 from chainrule.base.trees import flatten, outline, same_structure, unflatten
-from chainrule.ir.primitive import Primitive, Undefined
+from chainrule.ir.primitive import Custom, Primitive, Undefined
 from chainrule.ir.program import Program
 from chainrule.ir.types import ArrayType, type_of
 from chainrule.tracing.record import settle_weak
 from chainrule.tracing.stage import StageTrace, close, evaluate
-from chainrule.tracing.trace import Trace, apply, describe_type, link, refresh, resolve, snapshot
+from chainrule.tracing.trace import Trace, apply, describe_type, refresh, resolve, snapshot
 from chainrule.tracing.tracer import Tracer
+from chainrule.tracing.view import link
 from chainrule.transform.arguments import (
     Inputs,
     check_callable,
@@ -60,6 +61,11 @@ class ForwardTrace(Trace):
             tangents.append(tangent)
         if weak:
             weak = settle_weak(op, args, primals)
+        if op.multiple and type(op.derivative) is Custom and op.derivative.together is not None:
+            if any(t is not None for t in tangents):
+                with np.errstate(all="ignore"):
+                    pairs = op.derivative.together(tuple(tangents), *primals, **params)
+                return tuple(Tracer(self, *pair) for pair in zip(*pairs, strict=True))
         y = apply(op, *primals, **params)
         if isinstance(op.derivative, Undefined) and any(t is not None for t in tangents):
             raise undefined(op, None)

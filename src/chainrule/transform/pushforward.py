@@ -71,7 +71,8 @@ def _push_row(row: Row, first: int, tangents: Tangents) -> Tangents:
     parts = [tangents.get(number) for number in row.numbers]
     derivative = row.op.derivative
     if isinstance(derivative, Custom):
-        return _push_custom(row, first, parts)
+        staged = isinstance(row.trace, StageTrace)
+        return _push_itself(row, first, parts) if staged else _push_custom(row, first, parts)
     if isinstance(derivative, Partials):
         t, mask = _push_partials(row, derivative, parts)
     elif isinstance(derivative, Linear):
@@ -220,6 +221,31 @@ def _push_custom(row: Row, first: int, parts: Sequence[Masked | None]) -> Tangen
         for number, t in zip(numbers, outs, strict=True)
     ]
     return _results(row, first, found)
+
+
+def _push_itself(row: Row, first: int, parts: Sequence[Masked | None]) -> Tangents:
+    """A rule's own map is linear: a custom operation in it (solve) is its own tangent map."""
+    op, operands = row.op, list(row.xs)
+    arriving = {k: part for k, part in enumerate(parts) if part is not None}
+    for k, number in enumerate(row.numbers):
+        if number >= 0:
+            operands[k] = np.zeros(*row.type(k)[:2])
+    zeros = tuple(operands)
+    for k, (t, _) in arriving.items():
+        operands[k] = t
+
+    def make() -> Any:
+        patterns = list(zeros)
+        for k, (_, mask) in arriving.items():
+            patterns[k] = generic_pattern(mask, row.type(k).shape)
+        return np.not_equal(apply(op, *patterns, **row.params), 0)
+
+    out = apply(op, *operands, **row.params)
+    masks = [mask for _, mask in arriving.values()]
+    if op.multiple or any(mask is None for mask in masks):
+        outs = out if op.multiple else (out,)
+        return _results(row, first, [(t, None) for t in outs])
+    return _results(row, first, [(out, Mask(make, *masks))])
 
 
 def _results(row: Row, first: int, found: Sequence[Masked]) -> Tangents:

@@ -16,6 +16,7 @@ from chainrule.ir.types import ArrayType, type_of
 from chainrule.ops.boundary import Callee, unseen
 from chainrule.tracing.body import Body, Run, trace_body
 from chainrule.tracing.creation import has_traced, operand
+from chainrule.tracing.record import RecordTrace
 from chainrule.tracing.stage import evaluate
 from chainrule.tracing.trace import apply, resolve
 from chainrule.tracing.tracer import Tracer
@@ -283,5 +284,7 @@ def _strong(value: Any) -> Any:
 
 def _as_weak(value: Any) -> Any:
     if type(value) is Tracer:
+        if isinstance(value.owner, RecordTrace):
+            value.owner.weakened.add(value.mark)
         return Tracer(value.owner, value.value, value.mark, True)
     return value

@@ -1,0 +1,175 @@
+"""Where the coefficients of `chainrule.loops.mathematics` come from.
+
+    python scripts/minimax.py > src/chainrule/loops/mathematics/coefficients.py
+
+Each polynomial is the best one of its length (Remez' exchange), measured in the error of the
+function that is computed with it. Its coefficients are rounded to the type one after the other,
+from the lowest power on, and those after it are fitted again to make up for the rounding.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from mpmath import mp, mpf
+
+Real = Callable[[mpf], mpf]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A polynomial to find.
+
+    Args:
+        target: What the polynomial should be.
+        low, high: Where.
+        terms: Number of coefficients, by type: f64, f32.
+        weight: How much an error of the polynomial is an error of the result, relative to it.
+        about: What is computed with it.
+    """
+
+    about: str
+    target: Real
+    low: float
+    high: float
+    terms: tuple[int, int]
+    weight: Real
+
+
+def remez(
+    grid: Sequence[mpf], wanted: Sequence[mpf], weights: Sequence[mpf], count: int
+) -> list[mpf]:
+    """The polynomial of so many terms whose largest weighted error on the grid is least."""
+    chosen = _spread(grid, count + 1)
+    coefficients: list[mpf] = []
+    for _ in range(30):
+        matrix = mp.matrix(count + 1, count + 1)
+        right = mp.matrix(count + 1, 1)
+        for row, i in enumerate(chosen):
+            for power in range(count):
+                matrix[row, power] = grid[i] ** power
+            matrix[row, count] = (-1) ** row / weights[i]
+            right[row] = wanted[i]
+        solved = mp.lu_solve(matrix, right)
+        coefficients = [solved[k] for k in range(count)]
+        level = abs(solved[count])
+        errors = [
+            w * (f - mp.polyval(coefficients[::-1], x))
+            for x, f, w in zip(grid, wanted, weights, strict=True)
+        ]
+        chosen = _alternating(errors, count + 1)
+        if max(map(abs, errors)) < level * mpf("1.01"):
+            break
+    return coefficients
+
+
+def _chebyshev(low: mpf, high: mpf, count: int) -> list[mpf]:
+    middle, half = (low + high) / 2, (high - low) / 2
+    return [middle - half * mp.cos(mp.pi * (k + mpf(1) / 2) / count) for k in range(count)]
+
+
+def _spread(grid: Sequence[mpf], count: int) -> list[int]:
+    return [round(k * (len(grid) - 1) / (count - 1)) for k in range(count)]
+
+
+def _alternating(errors: Sequence[mpf], count: int) -> list[int]:
+    """The largest errors of alternating sign."""
+    peaks: list[int] = []
+    for i, error in enumerate(errors):
+        if peaks and (errors[peaks[-1]] < 0) == (error < 0):
+            if abs(error) > abs(errors[peaks[-1]]):
+                peaks[-1] = i
+        else:
+            peaks.append(i)
+    while len(peaks) > count:
+        # The smaller end goes; one in the middle would leave two of one sign side by side.
+        peaks.pop(0 if abs(errors[peaks[0]]) < abs(errors[peaks[-1]]) else -1)
+    if len(peaks) < count:
+        raise ArithmeticError("the error doesn't alternate often enough: fewer terms would do")
+    return peaks
+
+
+def rounded(fit: Fit, kind: str) -> tuple[list[float], mpf]:
+    """A fit's coefficients in a type, and the largest error of the result."""
+    count = fit.terms[0 if kind == "f64" else 1]
+    grid = _chebyshev(mpf(fit.low), mpf(fit.high), max(200, 20 * count))
+    rest = [fit.target(x) for x in grid]
+    weights = [abs(fit.weight(x)) for x in grid]
+    known: list[float] = []
+    for left in range(count, 0, -1):
+        known.append(nearest(remez(grid, rest, weights, left)[0], kind))
+        rest = [(f - known[-1]) / x for x, f in zip(grid, rest, strict=True)]
+        weights = [abs(w * x) for x, w in zip(grid, weights, strict=True)]
+    # What is left over after the last coefficient, times x, is its error.
+    return known, max(abs(w * f) for w, f in zip(weights, rest, strict=True))
+
+
+def nearest(value: mpf, kind: str) -> float:
+    """The nearest number of a type."""
+    return float(np.float32(float(value)) if kind == "f32" else value)
+
+
+# ---- what is fitted ------------------------------------------------------------------------------
+
+HALF_LOG2 = mp.log(2) / 2 * mpf("1.0001")
+
+
+def _square(function: Real) -> Real:
+    """A function of x as one of x²."""
+    return lambda t: function(mp.sqrt(t))
+
+
+FITS = {
+    "EXP": Fit(
+        "exp(r) = 1 + r + r²·P(r), for |r| ≤ ½·log 2",
+        lambda r: (mp.expm1(r) - r) / r**2,
+        -HALF_LOG2,
+        HALF_LOG2,
+        (11, 5),
+        lambda r: r**2 / mp.expm1(r),
+    ),
+    "LOG": Fit(
+        "log(1 + f) = f - ½·f² + f³·P(f), for √½ ≤ 1 + f ≤ √2",
+        lambda f: (mp.log1p(f) - f + f**2 / 2) / f**3,
+        mp.sqrt(mpf(1) / 2) - 1,
+        mp.sqrt(2) - 1,
+        (20, 8),
+        lambda f: f**3 / mp.log1p(f),
+    ),
+    "SIN": Fit(
+        "sin(r) = r + r³·P(r²), for |r| ≤ ½·π",
+        _square(lambda r: (mp.sin(r) - r) / r**3),
+        0,
+        (mp.pi / 2 * mpf("1.001")) ** 2,
+        (9, 5),
+        _square(lambda r: r**3 / mp.sin(r)),
+    ),
+}
+
+
+def main(names: Sequence[str]) -> None:
+    """Print the coefficients as a Python module."""
+    mp.dps = 40
+    print('"""Coefficients of polynomials, from the lowest power on; from scripts/minimax.py."""')
+    print("\nfrom __future__ import annotations")
+    for name in names or FITS:
+        fit = FITS[name]
+        print(f"\n# {fit.about}")
+        print(f"{name} = {{")
+        for kind in ("f64", "f32"):
+            values, error = rounded(fit, kind)
+            note = f"error 2^{mp.nstr(mp.log(error, 2), 4)}"
+            print(f'    "{kind}": (  # {note}')
+            for value in values:
+                text = repr(value) if kind == "f64" else str(np.float32(value))
+                print(f"        {text},")
+            print("    ),")
+        print("}")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,124 @@
+"""How a loop nest runs: which counter goes by vectors, and how much is done at once in registers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from chainrule.loops.nest import Nest, step_along
+from chainrule.loops.scalar import Node, bits_of, postorder
+
+_WORK = {"call": 20, "div": 4, "sqrt": 4, "const": 0, "index": 0}
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a machine offers: bytes in a vector register, and how many of them."""
+
+    vector_bytes: int = 32
+    registers: int = 16
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Per counter how many steps (of vectors, along `vector`) one round does in registers."""
+
+    vector: int | None
+    lanes: int
+    unroll: tuple[int, ...]
+
+
+def schedule(nest: Nest, target: Target) -> Schedule:
+    """A good way to run a nest on a machine."""
+    domain, count = nest.domain, len(nest.shape)
+    if not domain or math.prod(domain) == 0:
+        return Schedule(None, 1, (1,) * len(domain))
+    lanes = _lanes(nest, target)
+    vector = _vector_axis(nest)
+    if domain[vector] == 1 or lanes == 1:
+        return Schedule(None, 1, (1,) * len(domain))
+    while lanes > 2 and lanes >= 2 * domain[vector]:
+        lanes //= 2
+    unroll = [1] * len(domain)
+    work = sum(_WORK.get(n.op, 1) for n in postorder(nest.nodes()) if n.kind != "i64")
+    if not nest.folds:
+        room = 4 if work <= 16 else 2 if work <= 60 else 1
+        unroll[vector] = max(1, min(room, domain[vector] // lanes))
+        return Schedule(vector, lanes, tuple(unroll))
+    sums = len(nest.folds)
+    if vector >= count:  # lanes add up different terms of one entry
+        rows = count - 1 if count and _shared(nest, count - 1) else None
+        if rows is not None:
+            unroll[rows] = max(1, min(4 // sums, nest.shape[rows]))
+        vectors = max(1, domain[vector] // lanes)
+        wanted = 4 if work <= 40 else 2 if work <= 100 else 1
+        unroll[vector] = max(1, min(wanted // max(1, unroll[rows] // 2 if rows else 1), vectors))
+        return Schedule(vector, lanes, tuple(unroll))
+    columns = -(-domain[vector] // lanes)
+    budget = max(1, (target.registers - 5) // sums)
+    wide = next((n for n in (4, 3, 2) if columns % n == 0), min(columns, 3))
+    if work > 60:
+        wide = min(wide, 2)
+    rows = vector - 1 if vector > 0 and _shared(nest, vector - 1) else None
+    tall = 1
+    if rows is not None:
+        wide = min(wide, 3 if target.registers > 16 else 2, columns)
+        tall = _divisor(nest.shape[rows], max(1, min(budget // wide, 12)))
+        unroll[rows] = tall
+    elif columns <= 8:
+        wide = columns
+    unroll[vector] = wide
+    last = len(domain) - 1
+    if tall * wide < 8 and work <= 40:
+        unroll[last] = max(1, min(8 // (tall * wide), domain[last]))
+    return Schedule(vector, lanes, tuple(unroll))
+
+
+def _divisor(extent: int, most: int) -> int:
+    """The tile height: a divisor of the extent if a large one exists."""
+    best = next((n for n in range(most, 0, -1) if extent % n == 0), 1)
+    return best if 2 * best >= most else min(most, extent)
+
+
+def _lanes(nest: Nest, target: Target) -> int:
+    """Lanes of the widest number that is computed with, places in memory aside."""
+    kinds = {f.node.kind for f in nest.folds} | {s.node.kind for s in (*nest.inner, *nest.outer)}
+    places = {n.number for load in nest.loads() for n in postorder(load.args)}
+    for node in postorder(nest.nodes()):
+        if node.kind[0] == "f" or (node.number not in places and node.op != "index"):
+            kinds.add(node.kind)
+    floats = {k for k in kinds if k[0] == "f"} or kinds
+    return max(1, target.vector_bytes * 8 // max(bits_of(k) if k != "i1" else 8 for k in floats))
+
+
+def _vector_axis(nest: Nest) -> int:
+    """The counter along which most accesses go from neighbour to neighbour."""
+    domain, count = nest.domain, len(nest.shape)
+    candidates = [len(domain) - 1]
+    if nest.folds and count:
+        candidates.append(count - 1)
+    loads = nest.loads()
+    stores = [s.offset for s in nest.inner] + [s.offset for s in nest.outer]
+
+    def cost(axis: int) -> tuple[float, int]:
+        total = 0.0
+        for load in loads:
+            step = step_along(load.args[0], axis)
+            total += 0 if step == 0 else 1 if step == 1 else 8
+        for offset in stores:
+            if axis < count or any(s.offset is offset for s in nest.inner):
+                total += 1 if step_along(offset, axis) == 1 else 8
+        short = 4 if domain[axis] < 8 else 0
+        across = 2 if axis >= count else 0  # adding up the lanes at the end
+        return total + short + across, -axis
+
+    return min(candidates, key=cost)
+
+
+def _shared(nest: Nest, axis: int) -> bool:
+    """Whether something that is loaded doesn't depend on a counter: worth doing several at once."""
+    return any(step_along(load.args[0], axis) == 0 for load in nest.loads() if _varies(load))
+
+
+def _varies(load: Node) -> bool:
+    return any(n.op == "index" for n in postorder(load.args))

@@ -1,0 +1,228 @@
+"""Values between a program and its loops: what each array's entries are made of.
+
+A value says how one entry is computed from entries of other values: an expression over the counters
+`index(0) … index(n-1)` of its axes, whose leaves `read` other values at some place. Nothing runs
+yet; which values get memory, and which loops compute them, is decided afterwards (see cluster.py).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from chainrule.base.place import Place
+from chainrule.loops.scalar import Graph, Node, cast, copysign, fma, postorder, scalar_type, select
+
+Shape = tuple[int, ...]
+Index = tuple[Node, ...]
+
+
+@dataclass(eq=False, slots=True)
+class Value:
+    """One array, or number, of a program on its way to loops.
+
+    Args:
+        number: position in the order of definition.
+        shape, kind: as in memory; kind is None for numbers that no scalar holds (complex ones).
+        how: "input", "entry", "fold", "assemble", "external", "check" or "loop".
+        expression: what one entry is; of a fold, what is combined, its counters after the axes'.
+        combine, extents: of a fold: add, mul, min, max, and, or; how far its counters run.
+        parts: of an assembly: (value, first place, steps) of each piece, counted in entries.
+        call: of an external: what runs it; of a check: the number of the equation that fails.
+    """
+
+    number: int
+    shape: Shape
+    dtype: np.dtype[Any]
+    kind: str | None
+    how: str
+    graph: Graph
+    expression: Node | None = None
+    combine: str = ""
+    extents: Shape = ()
+    parts: tuple[tuple[Value, int, Shape], ...] = ()
+    call: Any = None
+    operands: tuple[Value, ...] = ()
+    same_memory_as: Value | None = None
+    place: Place | None = None
+    reads: list[tuple[Value, Index]] = field(default_factory=list)
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def domain(self) -> Shape:
+        """All counters over which the expression runs."""
+        return self.shape + self.extents
+
+    def __call__(self, *index: Node) -> Node:
+        """The entry at a place."""
+        if len(index) == 1 and isinstance(index[0], tuple):
+            index = index[0]
+        assert self.kind is not None and len(index) == self.ndim
+        return self.graph.make("read", self.kind, *index, attr=self)
+
+    def __repr__(self) -> str:
+        return f"v{self.number}"
+
+    def __hash__(self) -> int:
+        return self.number
+
+
+class Scalars:
+    """The scalar operations, as lowering rules are handed them."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+
+    select = staticmethod(select)
+    fma = staticmethod(fma)
+    cast = staticmethod(cast)
+    copysign = staticmethod(copysign)
+
+    def const(self, value: Any, kind: str) -> Node:
+        return self.graph.const(value, kind)
+
+    def call(self, name: str, *args: Node) -> Node:
+        """A function of `mathematics`."""
+        return self.graph.call(name, *args)
+
+    def unary(self, op: str, x: Node) -> Node:
+        """sqrt, floor, ceil, trunc, rint, abs."""
+        return self.graph.make(op, x.kind, x)
+
+    def compare(self, relation: str, x: Node, y: Node) -> Node:
+        """lt, le, gt, ge, eq, ne."""
+        return self.graph.binary(relation, x, y)
+
+    def is_nan(self, x: Node) -> Node:
+        return self.graph.make("ne", "i1", x, x)
+
+
+class Builder(Scalars):
+    """What lowering rules build values with."""
+
+    def __init__(self) -> None:
+        super().__init__(Graph())
+        self.values: list[Value] = []
+        self.place: Place | None = None
+        self.equation = -1  # the one that is being lowered
+
+    def _new(self, shape: Sequence[int], dtype: Any, how: str, **more: Any) -> Value:
+        dtype = np.dtype(dtype)
+        kind = scalar_type(dtype) if dtype.kind in "bf" or dtype.kind in "iu" else None
+        if kind in ("f16", "f128", "f96"):
+            kind = None
+        value = Value(
+            len(self.values), tuple(shape), dtype, kind, how, self.graph, place=self.place, **more
+        )
+        if value.expression is not None:
+            seen = postorder([value.expression])
+            value.reads = [(node.attr, node.args) for node in seen if node.op == "read"]
+            value.operands = tuple(dict.fromkeys(source for source, _ in value.reads))
+        self.values.append(value)
+        return value
+
+    def at(self, value: Value, index: Sequence[Node], dtype: Any = None) -> Node:
+        """The entry that broadcasting puts at a place, converted."""
+        own = index[len(index) - value.ndim :]
+        node = value(*self.broadcast_index(value.shape, own))
+        return node if dtype is None else cast(node, scalar_type(np.dtype(dtype)))
+
+    def broadcast_index(self, shape: Shape, index: Sequence[Node]) -> Index:
+        """Where in an array of this shape the entry lies that broadcasting puts at a place."""
+        own = index[len(index) - len(shape) :]
+        zero = self.graph.const(0, "i64")
+        return tuple(zero if n == 1 else i for i, n in zip(own, shape, strict=True))
+
+    def within(self, i: Node, start: int, step: int, count: int) -> Node:
+        """Whether a counter is one of start, start ± 1, …, as many as count."""
+        low, high = (start, start + count) if step > 0 else (start - count + 1, start + 1)
+        return (i >= low) & (i < high)
+
+    def truth(self, x: Node) -> Node:
+        """Whether a number isn't zero."""
+        return cast(x, "i1")
+
+    def input(self, shape: Shape, dtype: Any) -> Value:
+        """Memory that is given."""
+        return self._new(shape, dtype, "input")
+
+    def counters(self, count: int, first: int = 0) -> Index:
+        return tuple(self.graph.index(first + k) for k in range(count))
+
+    def entry(self, shape: Shape, dtype: Any, rule: Callable[..., Node]) -> Value:
+        """An array whose entry at index (i, j, …) is `rule(i, j, …)`."""
+        expression = rule(*self.counters(len(shape)))
+        return self._new(shape, dtype, "entry", expression=expression)
+
+    def fold(
+        self, combine: str, shape: Shape, extents: Shape, dtype: Any, rule: Callable[..., Node]
+    ) -> Value:
+        """Entries combined over further counters: `rule(i, j, …, r, s, …)`."""
+        expression = rule(*self.counters(len(shape) + len(extents)))
+        return self._new(
+            shape, dtype, "fold", expression=expression, combine=combine, extents=tuple(extents)
+        )
+
+    def reshape(self, x: Value, shape: Shape) -> Value:
+        """The same entries in the same order under another shape."""
+        if [n for n in x.shape if n != 1] == [n for n in shape if n != 1]:
+            return self.entry(shape, x.dtype, lambda *i: x(_without_ones(self, i, shape, x.shape)))
+        return self._new(shape, x.dtype, "alias", operands=(x,), same_memory_as=x)
+
+    def transpose(self, x: Value, axes: Sequence[int]) -> Value:
+        """The axes in another order."""
+        places = {axis: k for k, axis in enumerate(axes)}
+        shape = tuple(x.shape[axis] for axis in axes)
+        return self.entry(
+            shape, x.dtype, lambda *i: x(*[i[places[axis]] for axis in range(x.ndim)])
+        )
+
+    def assemble(
+        self, shape: Shape, dtype: Any, parts: Sequence[tuple[Value, int, Shape]]
+    ) -> Value:
+        """Memory filled piece by piece."""
+        operands = tuple(part for part, _, _ in parts)
+        return self._new(shape, dtype, "assemble", parts=tuple(parts), operands=operands)
+
+    def external(
+        self, call: Any, operands: Sequence[Value], outputs: Sequence[tuple[Shape, Any]]
+    ) -> tuple[Value, ...]:
+        """Memory filled by code that isn't ours to fuse."""
+        first = self._new(*outputs[0], "external", call=call)
+        results = [first]
+        for shape, dtype in outputs[1:]:
+            results.append(self._new(shape, dtype, "part", operands=(first,)))
+        first.operands = tuple(operands)
+        first.call = (call, tuple(results))
+        return tuple(results)
+
+    def check(self, shape: Shape, rule: Callable[..., Node]) -> None:
+        """The program fails, naming this equation, if `rule(i, j, …)` is true anywhere."""
+        failing = self.fold("or", (), shape, bool, rule)
+        self._new((), bool, "check", operands=(failing,), call=self.equation)
+
+
+def _without_ones(b: Builder, index: Index, shape: Shape, target: Shape) -> Index:
+    """The counters of the axes longer than one, in order, and 0 for the others."""
+    kept = iter([i for i, n in zip(index, shape, strict=True) if n != 1])
+    zero = b.graph.const(0, "i64")
+    return tuple(zero if n == 1 else next(kept) for n in target)
+
+
+def strides(shape: Shape) -> Shape:
+    """Entries between neighbours along each axis, in C order."""
+    steps = [1] * len(shape)
+    for k in range(len(shape) - 2, -1, -1):
+        steps[k] = steps[k + 1] * shape[k + 1]
+    return tuple(steps)

@@ -1,0 +1,288 @@
+"""Control flow as operations: `cond`, `while`, `scan`, and the reverse of `while`.
+
+Their parameters hold *closed* programs: no captured arrays, every input a variable. What a body saw
+from outside comes first among its inputs, as `consts`. All have several outputs (a tuple).
+
+scan(body, length, consts, carry, reverse)
+    operands  (*consts, *init, *xs)              xs have a leading axis of `length`
+    body      (*consts, *carry, *x) → (*carry, *y)
+    result    (*carry, *ys)                      ys have a leading axis of `length`
+    `consts`, `carry`: how many there are. `reverse`: last x first, y k still at place k.
+
+while(cond, body, cond_consts, consts, lanes)
+    operands  (*cond_consts, *consts, *init)
+    cond      (*cond_consts, *carry) → one boolean of shape ()
+    body      (*consts, *carry) → (*carry)
+    result    (*carry)
+    `lanes`: this is a loop for a whole batch, in which examples that are done keep their values;
+    what the body computes for those doesn't count, so NumPy's warnings are off.
+
+while_transpose(cond, body, back, cond_consts, consts, carry, saved)
+    operands  (*cond_consts, *consts, *init, *g)
+    1. the loop runs forward: body (*consts, *carry) → (*carry, *saved). Per step the `saved` last
+       outputs are kept, in a stack that grows with the steps.
+    2. from the last step to the first: back (*consts, *sums, *g, *saved of that step) → (*sums, *g).
+    result    (*sums, *g)
+    The sums start at zero; their types, and those of g, are those of back's outputs. `carry`: how
+    many values the loop carries (of which only as many as there are g vary).
+
+cond(branches)
+    operands  (p, *xs)                           p is a boolean of shape ()
+    branches  (where p holds, where it doesn't): each (*xs) → outputs of one and the same type.
+
+The types of carries agree on entry and exit of a body, and no variable of carry or result is weak.
+Derivatives and batches make new programs out of these; that needs the floor above, which enters its
+rules in `RULES` (transform/loop.py, transform/choice.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from chainrule.ir.primitive import Custom, Primitive
+from chainrule.ir.program import Constant, Program
+from chainrule.ir.types import ArrayType, type_of
+from chainrule.ops.family import primitive
+from chainrule.tracing.runner import runner
+from chainrule.tracing.stage import evaluate
+from chainrule.tracing.table import TABLE
+
+# While a trace runs, NumPy's own names make buffers.
+_empty, _zeros, _asarray = np.empty, np.zeros, np.asarray
+
+# What the floor above makes of programs: (primitive, kind of rule) → rule.
+RULES: dict[tuple[str, str], Callable[..., Any]] = {}
+
+
+def _rule(name: str, kind: str) -> Callable[..., Any]:
+    return lambda *args, **params: RULES[name, kind](*args, **params)
+
+
+def _written_out(sympy: Any, *arrays: Any, **params: Any) -> None:
+    """A formula is read from the operations that ran, which is what `UNROLLED` is for."""
+
+
+def output_types(program: Program) -> tuple[ArrayType, ...]:
+    """The types of a program's outputs; none is weak."""
+    kinds = (
+        type_of(out.value) if isinstance(out, Constant) else out.type for out in program.outputs
+    )
+    return tuple(ArrayType(kind.shape, kind.dtype) for kind in kinds)
+
+
+def _plain(x: Any, kind: ArrayType) -> Any:
+    """A value as a loop carries it: never one of Python's own numbers."""
+    return kind.dtype.type(x) if type(x) in (bool, int, float, complex) else x[()]
+
+
+# ---- scan ----------------------------------------------------------------------------------------
+
+
+def _scan_type(*xs: ArrayType, body: Program, length: int, carry: int, **more: Any) -> Any:
+    kinds = output_types(body)
+    stacked = [ArrayType((length, *kind.shape), kind.dtype) for kind in kinds[carry:]]
+    return (*kinds[:carry], *stacked)
+
+
+def _scan_value(
+    *xs: Any, body: Program, length: int, consts: int, carry: int, reverse: bool
+) -> tuple[Any, ...]:
+    step, kinds = runner(body), output_types(body)
+    fixed, rows = xs[:consts], xs[consts + carry :]
+    state = [_plain(x, kind) for x, kind in zip(xs[consts:], kinds[:carry], strict=False)]
+    ys = [_empty((length, *kind.shape), kind.dtype) for kind in kinds[carry:]]
+    for k in reversed(range(length)) if reverse else range(length):
+        outs = step(*fixed, *state, *[row[k] for row in rows])
+        state = outs[:carry]
+        for y, out in zip(ys, outs[carry:], strict=True):
+            y[k] = out
+    return (*state, *ys)
+
+
+scan = primitive(
+    name="scan",
+    type_rule=_scan_type,
+    value=_scan_value,
+    derivative=Custom(
+        _rule("scan", "forward"),
+        _rule("scan", "reverse"),
+        output=False,
+        together=_rule("scan", "together"),
+        linearise=_rule("scan", "linearise"),
+    ),
+    batch=_rule("scan", "batch"),
+    symbolic=_written_out,
+    lower=None,
+    cases=(),
+    multiple=True,
+)
+
+
+# ---- while ---------------------------------------------------------------------------------------
+
+
+def _while_type(*xs: ArrayType, body: Program, **more: Any) -> tuple[ArrayType, ...]:
+    return output_types(body)
+
+
+def _while_value(
+    *xs: Any, cond: Program, body: Program, cond_consts: int, consts: int, lanes: bool
+) -> tuple[Any, ...]:
+    test, step = runner(cond), runner(body)
+    seen, fixed = xs[:cond_consts], xs[cond_consts : cond_consts + consts]
+    first = xs[cond_consts + consts :]
+    state = [_plain(x, kind) for x, kind in zip(first, output_types(body), strict=True)]
+    with np.errstate(**({"all": "ignore"} if lanes else {})):
+        while test(*seen, *state)[0]:
+            state = step(*fixed, *state)
+    return tuple(state)
+
+
+while_ = primitive(
+    name="while",
+    type_rule=_while_type,
+    value=_while_value,
+    derivative=Custom(
+        _rule("while", "forward"),
+        _rule("while", "reverse"),
+        output=False,
+        together=_rule("while", "together"),
+    ),
+    batch=_rule("while", "batch"),
+    symbolic=_written_out,
+    lower=None,
+    cases=(),
+    multiple=True,
+)
+
+
+# ---- the reverse of while ------------------------------------------------------------------------
+
+
+def _transpose_type(*xs: ArrayType, back: Program, **more: Any) -> tuple[ArrayType, ...]:
+    return output_types(back)
+
+
+def _transpose_value(
+    *xs: Any,
+    cond: Program,
+    body: Program,
+    back: Program,
+    cond_consts: int,
+    consts: int,
+    carry: int,
+    saved: int,
+) -> tuple[Any, ...]:
+    test, step, step_back = runner(cond), runner(body), runner(back)
+    seen, fixed = xs[:cond_consts], xs[cond_consts : cond_consts + consts]
+    start = cond_consts + consts
+    state = [
+        _plain(x, kind)
+        for x, kind in zip(xs[start : start + carry], output_types(body), strict=False)
+    ]
+    stack = []
+    with np.errstate(all="ignore"):
+        while test(*seen, *state)[0]:
+            outs = step(*fixed, *state)
+            state = outs[:carry]
+            stack.append(outs[carry:])
+        kinds = output_types(back)
+        gs = xs[start + carry :]
+        pulled = [_zeros(kind.shape, kind.dtype)[()] for kind in kinds[: len(kinds) - len(gs)]]
+        pulled += [_plain(g, kind) for g, kind in zip(gs, kinds[len(pulled) :], strict=True)]
+        while stack:
+            pulled = step_back(*fixed, *pulled, *stack.pop())
+    return tuple(pulled)
+
+
+while_transpose = primitive(
+    name="while_transpose",
+    type_rule=_transpose_type,
+    value=_transpose_value,
+    derivative=Custom(
+        _rule("while_transpose", "forward"), _rule("while_transpose", "reverse"), output=False
+    ),
+    batch=_rule("while_transpose", "batch"),
+    symbolic=None,
+    lower=None,
+    cases=(),
+    multiple=True,
+)
+
+
+# ---- cond ----------------------------------------------------------------------------------------
+
+
+def _cond_type(p: ArrayType, *xs: ArrayType, branches: tuple[Program, Program]) -> Any:
+    return output_types(branches[0])
+
+
+def _cond_value(p: Any, *xs: Any, branches: tuple[Program, Program]) -> tuple[Any, ...]:
+    taken = branches[0] if p else branches[1]
+    kinds = output_types(taken)
+    return tuple(map(_plain, runner(taken)(*xs), kinds))
+
+
+cond = primitive(
+    name="cond",
+    type_rule=_cond_type,
+    value=_cond_value,
+    derivative=Custom(
+        _rule("cond", "forward"),
+        _rule("cond", "reverse"),
+        output=False,
+        together=_rule("cond", "together"),
+    ),
+    batch=_rule("cond", "batch"),
+    symbolic=_written_out,
+    lower=None,
+    cases=(),
+    multiple=True,
+)
+
+
+# ---- unrolled ------------------------------------------------------------------------------------
+
+
+def _scan_unrolled(
+    *xs: Any, body: Program, length: int, consts: int, carry: int, reverse: bool
+) -> tuple[Any, ...]:
+    kinds = output_types(body)
+    fixed, state, rows = xs[:consts], list(xs[consts : consts + carry]), xs[consts + carry :]
+    steps = []
+    for k in range(length):
+        k = length - 1 - k if reverse else k
+        outs = evaluate(body, *fixed, *state, *[row[k] for row in rows])
+        state = outs[:carry]
+        steps.append(outs[carry:])
+    steps = steps[::-1] if reverse else steps
+    ys = [
+        TABLE["stack"]([step[j] for step in steps]) if steps else _zeros((0, *kind.shape))
+        for j, kind in enumerate(kinds[carry:])
+    ]
+    return (*state, *ys)
+
+
+def _while_unrolled(
+    *xs: Any, cond: Program, body: Program, cond_consts: int, consts: int, lanes: bool
+) -> tuple[Any, ...]:
+    seen, fixed = xs[:cond_consts], xs[cond_consts : cond_consts + consts]
+    state = list(xs[cond_consts + consts :])
+    while bool(evaluate(cond, *seen, *state)[0]):
+        state = evaluate(body, *fixed, *state)
+    return tuple(state)
+
+
+def _cond_unrolled(p: Any, *xs: Any, branches: tuple[Program, Program]) -> tuple[Any, ...]:
+    return tuple(evaluate(branches[0] if bool(p) else branches[1], *xs))
+
+
+# What a loop does, operation by operation, where values are known: for formulas and reports.
+UNROLLED: dict[Primitive, Callable[..., tuple[Any, ...]]] = {
+    scan: _scan_unrolled,
+    while_: _while_unrolled,
+    cond: _cond_unrolled,
+}

@@ -1,0 +1,154 @@
+"""Indexing as loops: where each entry of x[index] lies in x."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from chainrule.ir.types import ArrayType
+from chainrule.ops.index_plan import Spot
+
+
+class _Place(NamedTuple):
+    """One axis of x: a start, a step along an axis of the result, or an index array."""
+
+    axis: int | None
+    start: int
+    step: int
+    array: int | None = None
+
+
+class _Plan(NamedTuple):
+    """Per axis of x its place; `spread` are the axes of the result that index arrays make."""
+
+    places: tuple[_Place, ...]
+    spread: tuple[int, ...]
+
+
+def _plan(shape: tuple[int, ...], index: tuple[Any, ...], array_rank: int) -> _Plan:
+    """NumPy's rules: index arrays, and integers beside them, make axes together."""
+    width = sum(entry is not None and entry is not Ellipsis for entry in index)
+    entries: list[Any] = []
+    for entry in index:
+        full = entry is Ellipsis
+        entries += [slice(None)] * (len(shape) - width) if full else [entry]
+    if Ellipsis not in index:
+        entries += [slice(None)] * (len(shape) - width)
+    advanced = any(type(entry) is Spot for entry in entries)
+    picks = [k for k, e in enumerate(entries) if type(e) is Spot or (advanced and type(e) is int)]
+    together = picks == list(range(picks[0], picks[-1] + 1)) if picks else True
+    places: list[_Place] = []
+    spread: tuple[int, ...] = ()
+    axis = 0
+    if advanced and not together:
+        spread, axis = tuple(range(array_rank)), array_rank
+    for k, entry in enumerate(entries):
+        if k in picks and together and not spread and k == picks[0]:
+            spread = tuple(range(axis, axis + array_rank))
+            axis += array_rank
+        if entry is None:
+            axis += 1
+            continue
+        length = shape[len(places)]
+        if type(entry) is Spot:
+            places.append(_Place(None, 0, 0, entry.number))
+        elif isinstance(entry, slice):
+            start, _, step = entry.indices(length)
+            places.append(_Place(axis, start, step))
+            axis += 1
+        else:
+            places.append(_Place(None, int(entry) % max(length, 1), 0))
+    return _Plan(tuple(places), spread)
+
+
+def _rank(arrays: tuple[Any, ...]) -> int:
+    return max((a.ndim for a in arrays), default=0)
+
+
+def _picked(b: Any, plan: _Plan, index: tuple[Any, ...], array: Any, length: int) -> Any:
+    """What an index array says, negative numbers counted from the end; and whether it's outside."""
+    place = [index[k] for k in plan.spread]
+    number = b.at(array, place, "i8")
+    wrapped = b.select(number < 0, number + length, number)
+    return wrapped, (wrapped < 0) | (wrapped >= length)
+
+
+def _check(b: Any, plan: _Plan, shape: tuple[int, ...], arrays: tuple[Any, ...]) -> None:
+    """The program fails where an index array points outside."""
+    spread = [1] * _rank(arrays)
+    for array in arrays:
+        for k in range(array.ndim):
+            at = len(spread) - array.ndim + k
+            spread[at] = max(spread[at], array.shape[k]) if array.shape[k] else 0
+    for place, length in zip(plan.places, shape, strict=True):
+        if place.array is None:
+            continue
+        array = arrays[place.array]
+
+        def outside(*index: Any, array: Any = array, length: int = length) -> Any:
+            own = _Plan(plan.places, tuple(range(len(index))))
+            return _picked(b, own, index, array, length)[1]
+
+        b.check(tuple(spread), outside)
+
+
+def _entry_at(
+    b: Any, plan: _Plan, index: tuple[Any, ...], shape: tuple[int, ...], arrays: tuple[Any, ...]
+) -> tuple[Any, ...]:
+    """Where in x the entry at an index of the result lies; never outside memory."""
+    where = []
+    for place, length in zip(plan.places, shape, strict=True):
+        if place.array is not None:
+            number, outside = _picked(b, plan, index, arrays[place.array], length)
+            where.append(b.select(outside, 0, number))
+        elif place.axis is None:
+            where.append(b.const(place.start, "i64"))
+        else:
+            where.append(index[place.axis] * place.step + place.start)
+    return tuple(where)
+
+
+def read(b: Any, out: ArrayType, x: Any, *arrays: Any, index: tuple[Any, ...]) -> Any:
+    """x[index]."""
+    plan = _plan(x.shape, index, _rank(arrays))
+    _check(b, plan, x.shape, arrays)
+    return b.entry(out.shape, x.dtype, lambda *i: x(*_entry_at(b, plan, i, x.shape, arrays)))
+
+
+def _source(
+    b: Any, plan: _Plan, index: tuple[Any, ...], lengths: tuple[int, ...]
+) -> tuple[Any, list[Any]]:
+    """For plain slices: whether x[index] holds this entry of x, and where along its own axes."""
+    inside = b.const(True, "i1")
+    own = [b.const(0, "i64")] * len(lengths)
+    for place, i in zip(plan.places, index, strict=True):
+        if place.axis is None:
+            inside = inside & b.compare("eq", i, b.const(place.start, "i64"))
+            continue
+        count = lengths[place.axis]
+        if place.step == 1 or place.step == -1:
+            moved = (i - place.start) if place.step == 1 else (-i + place.start)
+            within = b.within(i, place.start, place.step, count)
+        else:
+            gap = (i - place.start) if place.step > 0 else (-i + place.start)
+            size = b.const(abs(place.step), "i64")
+            moved = gap / size
+            whole = b.compare("eq", moved * size, gap)
+            within = whole & (gap >= 0) & (moved < count)
+        inside = inside & within
+        own[place.axis] = b.select(within, moved, 0)
+    return inside, own
+
+
+def add_up(
+    b: Any, out: ArrayType, g: Any, *arrays: Any, index: tuple[Any, ...], shape: tuple[int, ...]
+) -> Any:
+    """Zeros with g added at an index."""
+    plan = _plan(shape, index, _rank(arrays))
+    if arrays:
+        return None
+
+    def entry(*i: Any) -> Any:
+        inside, own = _source(b, plan, i, g.shape)
+        return b.select(inside, g(*own), 0)
+
+    return b.entry(shape, g.dtype, entry)

@@ -1,0 +1,1 @@
+"""Floor 5: programs made smaller and cheaper, meaning the same."""

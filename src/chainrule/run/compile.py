@@ -1,0 +1,135 @@
+"""From a program to machine code, and calling it."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.emit.module import Module, module_of
+from chainrule.ir.program import Constant, Equation, Program
+from chainrule.ir.types import type_of
+from chainrule.loops.lower import lower
+from chainrule.loops.mathematics import DEFINITIONS
+from chainrule.loops.schedule import Target
+from chainrule.run import engine
+from chainrule.run.numpy_engine import Failed, python_number
+
+_ALIGN = 64
+_INTERRUPTED = -1
+_CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p)
+_RUN = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
+
+
+@functools.cache
+def host_target() -> Target:
+    """The vector registers of this machine."""
+    _, features = engine.host()
+    if "+avx512f" in features.split(","):
+        return Target(64, 32)
+    return Target(32, 16) if "+avx2" in features.split(",") else Target(16, 16)
+
+
+class NativeExecutable:
+    """A program as machine code, ready to run."""
+
+    def __init__(self, program: Program) -> None:
+        lowered = lower(program)
+        self.program = program
+        self.module: Module = module_of(lowered, DEFINITIONS, host_target())
+        self.literals = lowered.literals
+        self.machine = engine.load(self.module.text)
+        self._run = _RUN(self.machine.address("run"))
+        self._error = threading.local()
+        self._callback = _CALLBACK(self._call_back)
+        self._inputs = [var.type for var in (*program.inputs, *(v for v, _ in program.captured))]
+        self._outputs = [
+            type_of(o.value) if isinstance(o, Constant) else o.type for o in program.outputs
+        ]
+
+    @property
+    def llvm(self) -> str:
+        """The text that was compiled."""
+        return self.module.text
+
+    def __call__(
+        self, leaves: Sequence[Any], captured: Sequence[Any], out: list[Any] | None = None
+    ) -> list[Any]:
+        """The outputs, each an array of its own; written into `out` where that is given.
+
+        Raises:
+            Failed: an operation met a value that it can't work with.
+        """
+        given = [
+            np.ascontiguousarray(value, kind.dtype)
+            for value, kind in zip((*leaves, *captured), self._inputs, strict=True)
+        ]
+        made = [np.empty(kind.shape, kind.dtype) for kind in self._outputs]
+        arrays = [*given, *self.literals, *made]
+        arguments = (ctypes.c_void_p * len(arrays))(*[a.ctypes.data for a in arrays])
+        scratch = np.empty(self.module.scratch + _ALIGN, np.uint8)
+        start = scratch.ctypes.data
+        table = (ctypes.c_void_p * 4)(
+            start + -start % _ALIGN, ctypes.cast(self._callback, ctypes.c_void_p), None, None
+        )
+        code = self._run(ctypes.addressof(arguments), ctypes.addressof(table))
+        if code == _INTERRUPTED:
+            error, self._error.value = self._error.value, None
+            raise error
+        if code:
+            raise Failed(self.program.equations[code - 1])
+        if out is None:
+            return [_as_numpy(a, k) for a, k in zip(made, self._outputs, strict=True)]
+        for target, array in zip(out, made, strict=True):
+            target[...] = array
+        return out
+
+    def _call_back(self, number: int, pointers: int) -> int:
+        """Run one equation on the NumPy engine, in the middle of native code."""
+        try:
+            _perform(self.program.equations[number], pointers)
+        except BaseException as error:  # it must not pass through native code: raised by the caller
+            self._error.value = error
+            return 1
+        return 0
+
+
+def _as_numpy(array: np.ndarray, kind: Any) -> Any:
+    if kind.weak:
+        return python_number(array)
+    return array if kind.shape else array[()]
+
+
+def _perform(equation: Equation, pointers: int) -> None:
+    table = ctypes.cast(pointers, ctypes.POINTER(ctypes.c_void_p))
+    variables = [o for o in equation.inputs if not isinstance(o, Constant)]
+    known: dict[int, Any] = {}
+    for k, var in enumerate(variables):
+        array = _array_at(table[k], var.type)
+        known[id(var)] = python_number(array) if var.type.weak else array[()]
+    operands = [o.value if isinstance(o, Constant) else known[id(o)] for o in equation.inputs]
+    result = equation.primitive.value(*operands, **equation.params)
+    results = result if equation.primitive.multiple else (result,)
+    for k, (var, value) in enumerate(zip(equation.outputs, results, strict=True)):
+        _array_at(table[len(variables) + k], var.type)[...] = value
+
+
+def _array_at(address: int | None, kind: Any) -> np.ndarray:
+    """The memory at an address as an array."""
+    size = kind.size * kind.dtype.itemsize
+    if not size or address is None:
+        return np.empty(kind.shape, kind.dtype)
+    memory = (ctypes.c_char * size).from_address(address)
+    return np.frombuffer(memory, kind.dtype).reshape(kind.shape)
+
+
+Executable = Callable[..., list[Any]]
+
+
+def compile_program(program: Program) -> NativeExecutable:
+    """Machine code for a program."""
+    return NativeExecutable(program)

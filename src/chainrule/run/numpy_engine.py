@@ -1,0 +1,134 @@
+"""The NumPy engine: a program run equation by equation. What it gives is the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule.base.errors import ChainruleError
+from chainrule.ir.primitive import Primitive
+from chainrule.ir.program import Constant, Equation, Operand, Program
+from chainrule.tracing.trace import apply
+
+
+class Failed(Exception):
+    """Native code met a value that an operation can't work with.
+
+    What the user is to see follows from running the program again on the NumPy engine.
+    """
+
+
+class _Step(NamedTuple):
+    """An equation, its operands and results by their place in the table of values."""
+
+    op: Primitive
+    operands: tuple[int, ...]
+    params: dict[str, Any]
+    results: tuple[int, ...]
+    weak: bool
+    dead: tuple[int, ...]  # whose values nobody reads afterwards
+    equation: Equation
+
+
+class NumpyExecutable:
+    """A program, ready to run with NumPy."""
+
+    llvm: str | None = None
+
+    def __init__(self, program: Program) -> None:
+        self.places: dict[int, int] = {}
+        self.constants: list[Any] = []
+        self.inputs = tuple(self._variable(var.number) for var in program.inputs)
+        self.weak = tuple(var.type.weak for var in program.inputs)
+        self.captured = tuple(self._variable(var.number) for var, _ in program.captured)
+        rows = []
+        for equation in program.equations:
+            operands = tuple(map(self._place, equation.inputs))
+            results = tuple(self._variable(var.number) for var in equation.outputs)
+            rows.append((equation, operands, results))
+        self.outputs = tuple(map(self._place, program.outputs))
+        self.steps = self._steps(rows)
+
+    def _variable(self, number: int) -> int:
+        place = self.places[number] = len(self.constants)
+        self.constants.append(None)
+        return place
+
+    def _place(self, operand: Operand) -> int:
+        if not isinstance(operand, Constant):
+            return self.places[operand.number]
+        self.constants.append(operand.value)
+        return len(self.constants) - 1
+
+    def _steps(self, rows: list[tuple[Equation, tuple[int, ...], tuple[int, ...]]]) -> list[_Step]:
+        """Last to first, so that it's known which reading of a value is the last."""
+        alive = {*self.outputs, *self.inputs, *self.captured}
+        steps = []
+        for equation, operands, results in reversed(rows):
+            dead = tuple({*operands, *results} - alive)
+            alive.update(operands)
+            weak = equation.outputs[0].type.weak
+            params = dict(equation.params)
+            steps.append(_Step(equation.primitive, operands, params, results, weak, dead, equation))
+        steps.reverse()
+        return steps
+
+    def __call__(
+        self, leaves: Sequence[Any], captured: Sequence[Any], out: list[Any] | None = None
+    ) -> list[Any]:
+        """The outputs, each an array of its own; written into `out` where that is given."""
+        table = self.run(leaves, captured)
+        given = [*leaves, *captured]
+        results = []
+        for place in self.outputs:
+            value = table[place]
+            if type(value) is np.ndarray and _shared(value, given):
+                value = value.copy()
+            given.append(value)
+            results.append(value)
+        if out is None:
+            return results
+        for target, value in zip(out, results, strict=True):
+            target[...] = value
+        return out
+
+    def run(self, leaves: Sequence[Any], captured: Sequence[Any]) -> list[Any]:
+        """The table of values after the last equation."""
+        table = list(self.constants)
+        for place, leaf, weak in zip(self.inputs, leaves, self.weak, strict=True):
+            table[place] = python_number(leaf) if weak else leaf
+        for place, array in zip(self.captured, captured, strict=True):
+            table[place] = array
+        for step in self.steps:
+            self.perform(step, table)
+            for place in step.dead:
+                table[place] = None
+        return table
+
+    def perform(self, step: _Step, table: list[Any]) -> None:
+        """One equation; what goes wrong is told with the line where the user wrote it."""
+        try:
+            result = apply(step.op, *[table[place] for place in step.operands], **step.params)
+        except ChainruleError as error:
+            if step.equation.place is not None:
+                error.where = step.equation.place
+            raise
+        if step.op.multiple:
+            for place, part in zip(step.results, result, strict=True):
+                table[place] = part
+        else:
+            table[step.results[0]] = python_number(result) if step.weak else result
+
+
+def python_number(value: Any) -> Any:
+    """One of Python's own numbers, out of NumPy's."""
+    return value.item() if isinstance(value, (np.generic, np.ndarray)) else value
+
+
+def _shared(value: np.ndarray, others: Sequence[Any]) -> bool:
+    """Whether an array may lie in the memory of another, or of somebody else's."""
+    if value.base is None and not any(value is other for other in others):
+        return False
+    return any(type(other) is np.ndarray and np.may_share_memory(value, other) for other in others)

@@ -1,0 +1,251 @@
+"""What a call looks like to the compiler: its leaves, their types, and what is fixed in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule.base.errors import ArgumentError, DtypeError
+from chainrule.base.trees import flatten, paths, unflatten
+from chainrule.ir.types import ArrayType, type_of
+from chainrule.tracing.operands import is_masked
+from chainrule.tracing.table import RESOLVERS
+from chainrule.tracing.trace import resolve
+from chainrule.tracing.tracer import Tracer
+
+_NUMBERS = (bool, int, float, complex)
+_NUMERIC = "biufc"
+_SCALARS = {
+    kind
+    for kind in {*np.sctypeDict.values()}
+    if np.dtype(kind).kind in _NUMERIC
+}  # fmt: skip
+_KINDS = {*_NUMBERS, *_SCALARS}
+_DTYPES = {np.dtype(kind) for kind in _SCALARS}
+_LEAST, _MOST = -(2**63), 2**63 - 1
+
+_MATRIX = "pass np.asarray(m), and write @ for products of matrices"
+_MASKED = "pass x.filled(value) and the mask separately, and choose with np.where"
+
+
+class Inline(Exception):
+    """The function is to run as it is: a traced value is among its arguments."""
+
+
+class Call(NamedTuple):
+    """One call, taken apart.
+
+    Args:
+        leaves: arrays and numbers, as they go into the program.
+        key: equal for calls that may share a program.
+    """
+
+    leaves: list[Any]
+    key: tuple[Any, ...]
+
+
+class Static(NamedTuple):
+    """Which arguments are part of the function: their positions, and what they are called."""
+
+    positions: tuple[int, ...] = ()
+    names: tuple[str, ...] = ()
+
+    def of(self, args: Sequence[Any]) -> set[int]:
+        return {n % len(args) for n in self.positions if -len(args) <= n < len(args)}
+
+
+def take_apart(args: tuple[Any, ...], kwargs: Mapping[str, Any], static: Static) -> Call:
+    """Leaves and key of a call."""
+    if not kwargs and not static.positions:
+        call = _bare(args)
+        if call is not None:
+            return call
+    return _general(args, kwargs, static)
+
+
+def _bare(args: tuple[Any, ...]) -> Call | None:
+    """The commonest calls: arrays as the compiler wants them, and numbers."""
+    key: list[Any] = []
+    for a in args:
+        kind = type(a)
+        if kind is np.ndarray:
+            flags = a.flags
+            if not (flags.c_contiguous and flags.aligned and a.dtype in _DTYPES):
+                return None
+            key.append(a.shape)
+            key.append(a.dtype)
+        elif kind in _KINDS and kind is not int:
+            key.append(kind)
+        else:
+            return None
+    return Call(list(args), tuple(key))
+
+
+def _general(args: tuple[Any, ...], kwargs: Mapping[str, Any], static: Static) -> Call:
+    found, tree, fixed = _split(args, kwargs, static)
+    leaves: list[Any] = []
+    key: list[Any] = []
+    for leaf in found:
+        if not _is_dynamic(leaf):
+            key.append(fixed_key(leaf))
+            continue
+        plain = _plain(leaf)
+        leaves.append(plain)
+        if type(plain) is np.ndarray:
+            key.append(plain.shape)
+            key.append(plain.dtype)
+        else:
+            key.append(type(plain))
+    bare = not kwargs and not fixed and len(found) == len(args) == len(leaves)
+    if bare and all(leaf is a for leaf, a in zip(found, args, strict=True)):
+        return Call(leaves, tuple(key))
+    return Call(leaves, (tree, tuple(fixed), tuple(key)))
+
+
+def _split(
+    args: tuple[Any, ...], kwargs: Mapping[str, Any], static: Static
+) -> tuple[list[Any], Any, list[Any]]:
+    """All leaves but those of static arguments, their tree, and the keys of the static ones."""
+    fixed: list[Any] = []
+    places = static.of(args)
+    if places or static.names:
+        full = list(args)
+        for k in sorted(places):
+            fixed.append((k, _static_key(args[k], f"argument {k}")))
+            full[k] = None
+        args = tuple(full)
+        named = dict(kwargs)
+        for name in static.names:
+            if name in named:
+                fixed.append((name, _static_key(named[name], name)))
+                named[name] = None
+        kwargs = named
+    leaves, tree = flatten((args, dict(kwargs)) if kwargs else args)
+    return leaves, tree, fixed
+
+
+def rebuilt(
+    args: tuple[Any, ...], kwargs: Mapping[str, Any], static: Static, leaves: Sequence[Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a call, other leaves in place of its arrays and numbers."""
+    found, tree, _ = _split(args, kwargs, static)
+    following = iter(leaves)
+    renewed = unflatten(tree, [next(following) if _is_dynamic(a) else a for a in found])
+    positional, named = renewed if kwargs else (renewed, {})
+    places = static.of(args)
+    full = tuple(args[k] if k in places else a for k, a in enumerate(positional))
+    return full, {name: kwargs[name] if name in static.names else a for name, a in named.items()}
+
+
+def leaf_names(
+    args: tuple[Any, ...], kwargs: Mapping[str, Any], static: Static, parameters: Sequence[str]
+) -> list[str]:
+    """The user's name for each leaf: x, x.weight, x['a'], or argument 2."""
+    places = static.of(args)
+    named = [
+        (parameters[k] if k < len(parameters) else f"argument {k}", a)
+        for k, a in enumerate(args)
+        if k not in places
+    ]
+    named += [(name, a) for name, a in sorted(kwargs.items()) if name not in static.names]
+    names = []
+    for name, a in named:
+        leaves, _ = flatten(a)
+        tails = paths(a) if len(leaves) != 1 or leaves[0] is not a else [""]
+        names += [name + t for leaf, t in zip(leaves, tails, strict=True) if _is_dynamic(leaf)]
+    return names
+
+
+def leaf_type(leaf: Any) -> ArrayType:
+    return type_of(leaf)
+
+
+# ---- leaves --------------------------------------------------------------------------------------
+
+
+def _is_dynamic(leaf: Any) -> bool:
+    """Whether a leaf is an input of the program; everything but numbers and arrays is not."""
+    kind = type(leaf)
+    return kind in _KINDS or kind is Tracer or isinstance(leaf, np.ndarray)
+
+
+def _plain(leaf: Any) -> Any:
+    """A number, or an array that lies in memory as the compiler has it."""
+    kind = type(leaf)
+    if kind is int and not _LEAST <= leaf <= _MOST:
+        raise Inline
+    if kind in _KINDS:
+        return leaf
+    if kind in RESOLVERS or kind is Tracer:
+        leaf = resolve(leaf)
+        if type(leaf) is Tracer:
+            raise Inline
+        if not isinstance(leaf, np.ndarray):
+            return leaf
+    if kind is not np.ndarray:
+        if is_masked(leaf):
+            raise DtypeError("jit: masked arrays can't be compiled", fix=_MASKED)
+        if isinstance(leaf, np.matrix):
+            raise DtypeError("jit: np.matrix can't be compiled", fix=_MATRIX)
+    return normal(leaf)
+
+
+def normal(array: np.ndarray) -> np.ndarray:
+    """An array as native code reads it: C order, aligned, this machine's byte order."""
+    dtype = array.dtype
+    if dtype.kind not in _NUMERIC:
+        raise DtypeError(
+            "jit: only arrays of numbers can be compiled",
+            {"given": f"{dtype} array of shape {array.shape}"},
+            "compute it outside, or name the argument in static_argnums",
+        )
+    if type(array) is not np.ndarray:
+        array = array.view(np.ndarray)
+    return np.require(array, dtype.newbyteorder("="), ("C", "A"))
+
+
+def fixed_key(value: Any) -> Any:
+    """A key for a leaf that is no number: text and functions by value, objects by identity."""
+    try:
+        return _typed(value)
+    except TypeError:
+        return _Same(value)
+
+
+class _Same:
+    """Equal only to itself: what can't be hashed."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: Any) -> bool:
+        return isinstance(other, _Same) and self.value is other.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+
+def _static_key(value: Any, name: str) -> Any:
+    try:
+        return _typed(value)
+    except TypeError:
+        raise ArgumentError(
+            "jit: a static argument must be hashable, so that calls can be told apart",
+            {name: f"{type(value).__name__} {value!r}"[:100]},
+            "pass a tuple instead of a list or an array; or don't make it static",
+        ) from None
+
+
+def _typed(value: Any) -> Any:
+    """A key under which 1, 1.0 and True, or 0.0 and -0.0, are told apart."""
+    kind = type(value)
+    if kind is tuple:
+        return tuple(map(_typed, value))
+    if kind in (float, complex):
+        return kind, repr(value)
+    if isinstance(value, np.generic):
+        return kind, value.dtype, value.tobytes()
+    hash(value)
+    return kind, value

@@ -1,0 +1,100 @@
+"""A program made ready to run many times on plain values, as the body of a loop does.
+
+`evaluate` in stage.py asks of every operand whether it's traced; here that is settled beforehand.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from chainrule.base.errors import ChainruleError
+from chainrule.ir.program import Constant, Operand, Program
+from chainrule.tracing.table import RESOLVERS
+from chainrule.tracing.trace import explained, resolve
+
+_Step = tuple[Callable[..., Any], tuple[int, ...], tuple[int, ...], bool, bool]
+
+
+class Runner:
+    """The equations of a program as calls on numbered places."""
+
+    __slots__ = ("inputs", "outputs", "places", "program", "steps")
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        number = {var.number: k for k, var in enumerate(program.variables())}
+        self.places: list[Any] = [None] * len(number)
+
+        def place(a: Operand) -> int:
+            if not isinstance(a, Constant):
+                return number[a.number]
+            self.places.append(a.value)
+            return len(self.places) - 1
+
+        for var, value in program.captured:
+            self.places[number[var.number]] = value
+        self.inputs = [(number[var.number], var.type.weak) for var in program.inputs]
+        self.steps: list[_Step] = []
+        for equation in program.equations:
+            op, params = equation.primitive, equation.params
+            call = functools.partial(op.value, **params) if params else op.value
+            reads = tuple(map(place, equation.inputs))
+            writes = tuple(number[var.number] for var in equation.outputs)
+            weak = not op.multiple and equation.outputs[0].type.weak
+            self.steps.append((call, reads, writes, op.multiple, weak))
+        # A result is never one of Python's own numbers, whatever computed it.
+        self.outputs = [(place(out), _kind(out)) for out in program.outputs]
+
+    def __call__(self, *leaves: Any) -> list[Any]:
+        """The outputs for plain inputs."""
+        env = self.places.copy()
+        for (k, weak), leaf in zip(self.inputs, leaves, strict=True):
+            env[k] = leaf.item() if weak and hasattr(leaf, "item") else leaf
+        count = 0
+        try:
+            for call, reads, writes, multiple, weak in self.steps:
+                value = call(*[env[k] for k in reads])
+                if multiple:
+                    for k, part in zip(writes, value, strict=True):
+                        env[k] = part
+                else:
+                    if type(value) in RESOLVERS:
+                        value = resolve(value)
+                    env[writes[0]] = value.item() if weak and hasattr(value, "item") else value
+                count += 1
+        except (ChainruleError, TypeError, ValueError) as error:
+            raise self._located(error, count, env) from None
+        return [env[k] if dtype is None else dtype.type(env[k]) for k, dtype in self.outputs]
+
+    def _located(self, error: Exception, count: int, env: list[Any]) -> Exception:
+        """The error, at the line of the user's that the failing equation came from."""
+        equation = self.program.equations[count]
+        operands = [env[k] for k in self.steps[count][1]]
+        ours = explained(equation.primitive, operands, dict(equation.params), error)
+        if isinstance(ours, ChainruleError) and equation.place is not None:
+            ours.where = equation.place
+        return ours
+
+
+def _kind(out: Operand) -> np.dtype[Any] | None:
+    """The dtype that an output is to be given, where it may be one of Python's numbers."""
+    if isinstance(out, Constant):
+        python = type(out.value) in (bool, int, float, complex)
+        return np.asarray(out.value).dtype if python else None
+    return out.type.dtype if out.type.weak else None
+
+
+_RUNNERS: WeakKeyDictionary[Program, Runner] = WeakKeyDictionary()
+
+
+def runner(program: Program) -> Runner:
+    """The runner of a program, made once."""
+    known = _RUNNERS.get(program)
+    if known is None:
+        known = _RUNNERS[program] = Runner(program)
+    return known
