@@ -3,8 +3,8 @@
     python scripts/minimax.py > src/chainrule/loops/mathematics/coefficients.py
 
 Each polynomial is the best one of its length (Remez' exchange), measured in the error of the
-function that is computed with it. Its coefficients are rounded to the type one after the other,
-from the lowest power on, and those after it are fitted again to make up for the rounding.
+function that is computed with it. Its coefficients are rounded to the type; after each of the
+first few, which weigh most, the others are fitted again to make up for the rounding.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 from mpmath import mp, mpf
 
 Real = Callable[[mpf], mpf]
+REFITTED = 2
 
 
 @dataclass(frozen=True)
@@ -99,10 +100,14 @@ def rounded(fit: Fit, kind: str) -> tuple[list[float], mpf]:
     rest = [fit.target(x) for x in grid]
     weights = [abs(fit.weight(x)) for x in grid]
     known: list[float] = []
-    for left in range(count, 0, -1):
-        known.append(nearest(remez(grid, rest, weights, left)[0], kind))
-        rest = [(f - known[-1]) / x for x, f in zip(grid, rest, strict=True)]
-        weights = [abs(w * x) for x, w in zip(grid, weights, strict=True)]
+    while len(known) < count:
+        best = remez(grid, rest, weights, count - len(known))
+        # The first coefficients weigh most; after those, rounding is far below the error.
+        fixed = best[:1] if len(known) < REFITTED else best
+        for coefficient in fixed:
+            known.append(nearest(coefficient, kind))
+            rest = [(f - known[-1]) / x for x, f in zip(grid, rest, strict=True)]
+            weights = [abs(w * x) for x, w in zip(grid, weights, strict=True)]
     # What is left over after the last coefficient, times x, is its error.
     return known, max(abs(w * f) for w, f in zip(weights, rest, strict=True))
 
@@ -114,7 +119,13 @@ def nearest(value: mpf, kind: str) -> float:
 
 # ---- what is fitted ------------------------------------------------------------------------------
 
+mp.dps = 40
+mp.dps = 40
 HALF_LOG2 = mp.log(2) / 2 * mpf("1.0001")
+EIGHTH_TURN = mp.pi / 4 * mpf("1.0001")
+THIN = (mp.sqrt(2) - 1) / (mp.sqrt(2) + 1) * mpf("1.0001")
+EIGHTH_TURN = mp.pi / 4 * mpf("1.0001")
+THIN = (mp.sqrt(2) - 1) / (mp.sqrt(2) + 1) * mpf("1.0001")
 
 
 def _square(function: Real) -> Real:
@@ -136,23 +147,78 @@ FITS = {
         lambda f: (mp.log1p(f) - f + f**2 / 2) / f**3,
         mp.sqrt(mpf(1) / 2) - 1,
         mp.sqrt(2) - 1,
-        (20, 8),
+        (20, 9),
         lambda f: f**3 / mp.log1p(f),
     ),
     "SIN": Fit(
-        "sin(r) = r + r³·P(r²), for |r| ≤ ½·π",
+        "sin(r) = r + r³·P(r²), for |r| ≤ ¼·π",
         _square(lambda r: (mp.sin(r) - r) / r**3),
         0,
-        (mp.pi / 2 * mpf("1.001")) ** 2,
-        (9, 5),
+        EIGHTH_TURN**2,
+        (6, 3),
         _square(lambda r: r**3 / mp.sin(r)),
+    ),
+    "COS": Fit(
+        "cos(r) = 1 - ½·r² + r⁴·P(r²), for |r| ≤ ¼·π",
+        _square(lambda r: (mp.cos(r) - 1 + r**2 / 2) / r**4),
+        0,
+        EIGHTH_TURN**2,
+        (6, 3),
+        _square(lambda r: r**4 / mp.cos(r)),
+    ),
+    "SINH": Fit(
+        "sinh(r) = r + r³·P(r²), for |r| ≤ ½·log 2",
+        _square(lambda r: (mp.sinh(r) - r) / r**3),
+        0,
+        HALF_LOG2**2,
+        (5, 3),
+        _square(lambda r: r**3 / mp.sinh(r)),
+    ),
+    "COSH": Fit(
+        "cosh(r) = 1 + r²·P(r²), for |r| ≤ ½·log 2",
+        _square(lambda r: (mp.cosh(r) - 1) / r**2),
+        0,
+        HALF_LOG2**2,
+        (5, 3),
+        _square(lambda r: r**2 / mp.cosh(r)),
+    ),
+    "LOG2_PARTS": Fit(
+        "log2((1 + s)/(1 - s)) = C1·s + C3·s³ + s⁵·P(s²), for √½ ≤ (1 + s)/(1 - s) ≤ √2",
+        _square(lambda s: (2 * mp.atanh(s) - 2 * s - 2 * s**3 / 3) / s**5 / mp.log(2)),
+        0,
+        THIN**2,
+        (8, 3),
+        _square(lambda s: s**4),
+    ),
+    "ARCTAN": Fit(
+        "arctan(a) = a + a³·P(a²), for |a| ≤ 1",
+        _square(lambda a: (mp.atan(a) - a) / a**3),
+        0,
+        1,
+        (22, 9),
+        _square(lambda a: a**3 / mp.atan(a)),
+    ),
+    "ARCSIN": Fit(
+        "arcsin(a) = a + a³·P(a²), for |a| ≤ ½",
+        _square(lambda a: (mp.asin(a) - a) / a**3),
+        0,
+        0.25,
+        (13, 5),
+        _square(lambda a: a**3 / mp.asin(a)),
+    ),
+    "CBRT": Fit(
+        "1/∛m ≈ P(m), for √½ ≤ m ≤ √2",
+        lambda m: m ** (-mpf(1) / 3),
+        mp.sqrt(mpf(1) / 2),
+        mp.sqrt(2),
+        (6, 5),
+        lambda m: mp.cbrt(m),
     ),
 }
 
 
 def main(names: Sequence[str]) -> None:
     """Print the coefficients as a Python module."""
-    mp.dps = 40
     print('"""Coefficients of polynomials, from the lowest power on; from scripts/minimax.py."""')
     print("\nfrom __future__ import annotations")
     for name in names or FITS:

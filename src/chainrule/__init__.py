@@ -23,6 +23,7 @@ from chainrule.base.errors import (
     TraceError,
     UnsupportedError,
 )
+from chainrule.base.settings import settings
 from chainrule.ir.program import Program
 from chainrule.tracing.stage import trace
 from chainrule.transform.batch import vmap
@@ -32,6 +33,10 @@ from chainrule.transform.gradient import grad, value_and_grad, vjp
 # Names whose modules are read when they're first used: public name → module.
 _LATER = {
     "checkpoint": "chainrule.transform.custom",
+    "cond": "chainrule.transform.control",
+    "fori_loop": "chainrule.transform.control",
+    "scan": "chainrule.transform.control",
+    "while_loop": "chainrule.transform.control",
     "custom_jvp": "chainrule.transform.custom",
     "custom_vjp": "chainrule.transform.custom",
     "stop_gradient": "chainrule.transform.custom",
@@ -41,6 +46,7 @@ _LATER = {
     "jacobian": "chainrule.transform.jacobian",
     "jacrev": "chainrule.transform.jacobian",
     "finite_difference": "chainrule.transform.difference",
+    "jit": "chainrule.run.jit",
     "symbolic": "chainrule.transform.symbolic",
     "check_grads": "chainrule.transform.check",
     "compare": "chainrule.transform.compare",
@@ -64,24 +70,29 @@ __all__ = [
     "check_grads",
     "checkpoint",
     "compare",
+    "cond",
     "custom_jvp",
     "custom_vjp",
     "differentiability",
     "finite_difference",
+    "fori_loop",
     "grad",
     "hessian",
     "hvp",
     "jacfwd",
     "jacobian",
     "jacrev",
+    "jit",
     "jvp",
     "linearize",
+    "settings",
     "stop_gradient",
     "symbolic",
     "trace",
     "value_and_grad",
     "vjp",
     "vmap",
+    "while_loop",
 ]
 
 

@@ -62,7 +62,8 @@ CASES = {
         lambda: cr.finite_difference(np.sin, step=-1),
         """ArgumentError: finite_difference: the step must be a positive number
   step:  -1
-  where: here""",
+  where: here
+  fix:   write step=1e-5, or leave it out: then one is chosen that suits the argument""",
     ),
     "step too small": (
         lambda: cr.finite_difference(np.sin, step=1e-20)(1.0),
@@ -187,13 +188,15 @@ CASES = {
         lambda: cr.check_grads(np.sin, (1.0,), modes=("sideways",)),
         """ArgumentError: check_grads: modes must be 'forward', 'reverse' or both
   given: ('sideways',)
-  where: here""",
+  where: here
+  fix:   write modes=('forward', 'reverse')""",
     ),
     "order zero": (
         lambda: cr.check_grads(np.sin, (1.0,), order=0),
         """ArgumentError: check_grads: the order must be 1 or more
   order: 0
-  where: here""",
+  where: here
+  fix:   write order=2""",
     ),
     "check of an integer": (
         lambda: cr.check_grads(np.sin, (1,)),

@@ -91,14 +91,16 @@ CASES = {
         cr.ArgumentError,
         """grad: argnums=(0, -2) names an argument twice
   given: 2 positional arguments
-  where: HERE""",
+  where: HERE
+  fix:   name each argument once""",
     ),
     "a name for a position": (
         lambda: cr.grad(lambda x: x, argnums="x")(2.0),
         cr.ArgumentError,
         """grad: argnums must be an integer or a tuple of integers
   given: 'x'
-  where: HERE""",
+  where: HERE
+  fix:   write argnums=0 for the first argument, argnums=(0, 1) for the first two""",
     ),
     "a value for a function": (
         lambda: cr.grad(3.0),
@@ -280,7 +282,8 @@ and fill arrays that were made inside the function""",
         """vjp: the cotangent must have the tree of the output
   output:    (*, *)
   cotangent: *
-  where:     HERE""",
+  where:     HERE
+  fix:       give one cotangent per output, put together in the same way""",
     ),
     # ---- batches ----
     "a branch under vmap": (
@@ -289,7 +292,8 @@ and fill arrays that were made inside the function""",
         """bool() needs one value, but under vmap there is one per example
   value: Traced<bool, one of a batch of 3>
   where: HERE
-  fix:   choose with np.where(condition, a, b)""",
+  fix:   choose with np.where(condition, a, b) or cr.cond(condition, f, g);
+         repeat with cr.while_loop""",
     ),
     "float() under vmap": (
         lambda: cr.vmap(lambda x: float(x))(V),
@@ -297,7 +301,8 @@ and fill arrays that were made inside the function""",
         """float() needs one value, but under vmap there is one per example
   value: Traced<f64, one of a batch of 3>
   where: HERE
-  fix:   choose with np.where(condition, a, b)""",
+  fix:   choose with np.where(condition, a, b) or cr.cond(condition, f, g);
+         repeat with cr.while_loop""",
     ),
     "batches of two lengths": (
         lambda: cr.vmap(lambda x, y: x)(V, np.ones(2)),
@@ -305,7 +310,8 @@ and fill arrays that were made inside the function""",
         """vmap: batch axes of different lengths
   3:     argument leaf 0, axis 0 of shape (3,)
   2:     argument leaf 1, axis 0 of shape (2,)
-  where: HERE""",
+  where: HERE
+  fix:   give them as many examples each; or in_axes=None to what all examples share""",
     ),
     "a scalar under vmap": (
         lambda: cr.vmap(lambda x: x)(2.0),
@@ -330,7 +336,8 @@ and fill arrays that were made inside the function""",
         """vmap: in_axes must have one entry per argument
   in_axes:   (0, 0)
   arguments: 1
-  where:     HERE""",
+  where:     HERE
+  fix:       write None for an argument that all examples share""",
     ),
     "a batch without a place": (
         lambda: cr.vmap(lambda x: x, out_axes=None)(V),
@@ -393,7 +400,8 @@ np.real(f(z)), np.imag(f(z))""",
         cr.ArgumentError,
         """custom_jvp: the rule must return (out, tangent_out)
   returned: Tracer
-  where:    HERE""",
+  where:    HERE
+  fix:      end the rule with return f(x), slope * t""",
     ),
     "a rule's tree": (
         lambda: cr.grad(with_rule(lambda primals, tangents: (primals[0], tangents)))(2.0),
@@ -409,7 +417,8 @@ np.real(f(z)), np.imag(f(z))""",
         """custom_jvp: the rule's tangent has the wrong shape
   expected: f64
   given:    f64[3]
-  where:    HERE""",
+  where:    HERE
+  fix:      give it the shape (): that of what it belongs to""",
     ),
     "a rule that isn't linear": (
         lambda: cr.grad(with_rule(lambda p, t: (p[0], t[0] * t[0])))(2.0),
@@ -441,14 +450,16 @@ or hold it constant with cr.stop_gradient""",
         """custom_vjp: bwd must return a tuple with one cotangent per argument
   arguments: 1
   returned:  float64
-  where:     HERE""",
+  where:     HERE
+  fix:       end bwd with return (g_first, g_second, …); None where nothing flows""",
     ),
     "fwd without residuals": (
         lambda: cr.grad(with_reverse(lambda kept, g: (g,), lambda x: x))(2.0),
         cr.ArgumentError,
         """custom_vjp: fwd must return (out, residuals)
   returned: float64
-  where:    HERE""",
+  where:    HERE
+  fix:      return (out, None) where bwd needs nothing""",
     ),
     "a cotangent's shape by a rule": (
         lambda: cr.grad(with_reverse(lambda kept, g: (V,)))(2.0),
@@ -456,7 +467,8 @@ or hold it constant with cr.stop_gradient""",
         """custom_vjp: bwd's cotangent for argument 0 has the wrong shape
   expected: f64
   given:    f64[3]
-  where:    HERE""",
+  where:    HERE
+  fix:      give it the shape (): that of what it belongs to""",
     ),
 }
 

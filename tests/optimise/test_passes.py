@@ -249,7 +249,11 @@ def test_a_python_number_stays_one_inside_a_call():
 
 @pytest.mark.parametrize("by", PASSES)
 @settings(max_examples=40, deadline=None)
-@given(steps=_programs.programs(_programs.NESTED), arrays=_programs.inputs(("f8", "f4")), which=st.integers(0, 2))
+@given(
+    steps=_programs.programs(_programs.NESTED),
+    arrays=_programs.inputs(("f8", "f4")),
+    which=st.integers(0, 2),
+)
 def test_any_program_means_the_same(by, steps, arrays, which):
     f = _programs.last(steps) if which == 0 else _programs.function(steps)
     f = cr.grad(f, argnums=tuple(range(len(arrays)))) if which == 2 else f

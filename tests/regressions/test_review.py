@@ -144,6 +144,7 @@ EVERYDAY = {
     "polysub": (lambda a: np.polysub([1.0, 2.0], a), W),
     "polyfit": (lambda a: np.polyfit(np.arange(4.0), a, 2), W),
     "logaddexp.reduce": (lambda a: np.logaddexp.reduce(a, axis=1), M),
+    "ndenumerate": (lambda a: sum(v**2 * (i + 2 * j) for (i, j), v in np.ndenumerate(a)), M),
     "hypot of many": (lambda a: math.hypot(*a), W),
 }
 
@@ -168,3 +169,150 @@ def test_scipys_functions_are_named_without_their_files():
     with pytest.raises(cr.UnsupportedError) as caught:
         cr.grad(lambda x: np.poly(x)[0])(W)
     assert "._" not in caught.value.fix
+
+
+# ---- all orders of the modes ---------------------------------------------------------------------
+
+MODES = {"forward": cr.jacfwd, "reverse": cr.jacrev}
+POINT = np.array([0.7, -1.3, 2.1])
+MATRIX = np.array([[2.0, 0.3, 0.1], [0.2, 1.5, 0.4], [0.5, 0.1, 3.0]])
+SECOND = {
+    "imaginary part": (lambda x: np.sum(np.imag(x * (1 + 2j)) ** 3), POINT),
+    "imaginary part of a spectrum": (lambda x: np.sum(np.imag(np.fft.rfft(x)) ** 3), POINT),
+    "real from a spectrum": (lambda x: np.sum(np.fft.irfft(x + 1j * x**2, n=4) ** 3), POINT),
+    "a chosen imaginary part": (lambda x: np.imag(np.exp(1j * x**2)[1:]).sum() ** 2, POINT),
+    "angle": (lambda x: np.angle(x[0] + 1j * x[1]) * np.angle(np.exp(1j * x))[2], POINT),
+    "complex product": (lambda x: np.imag((np.outer(x, x) * (1 + 1j)) @ (x * 1j))[1] ** 2, POINT),
+    "solve": (lambda a: np.sum(np.linalg.solve(a, a[0]) ** 2), MATRIX),
+    "solve for many": (lambda a: np.sum(np.linalg.solve(a, a.T @ a) ** 3), MATRIX),
+    "cholesky": (lambda a: np.sum(np.linalg.cholesky(a @ a.T) ** 3), MATRIX),
+}
+
+
+@pytest.mark.parametrize("name", SECOND)
+def test_second_derivatives_by_every_order_of_modes(name):
+    """Patterns of what a tangent reaches, made of real numbers, lost every imaginary part."""
+    f, x = SECOND[name]
+    gradient = cr.grad(f)
+    ahead, behind = np.empty((x.size, *x.shape)), np.empty((x.size, *x.shape))
+    for k in range(x.size):
+        step = np.zeros(x.size)
+        step[k] = 1e-5
+        ahead[k] = gradient(x + step.reshape(x.shape))
+        behind[k] = gradient(x - step.reshape(x.shape))
+    expected = np.moveaxis((ahead - behind) / 2e-5, 0, -1).reshape(x.shape * 2)
+    for outer in MODES.values():
+        for inner in MODES.values():
+            assert np.allclose(outer(inner(f))(x), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_third_derivatives_by_every_order_of_modes():
+    f, x = SECOND["real from a spectrum"]
+    expected = cr.jacfwd(cr.jacfwd(cr.jacfwd(f)))(x)
+    for a in MODES.values():
+        for b in MODES.values():
+            for c in MODES.values():
+                assert np.allclose(a(b(c(f)))(x), expected, atol=1e-9)
+
+
+def test_a_rule_within_a_checkpoint_under_vmap():
+    """The body of the checkpoint is traced without values; that alone isn't a linear map."""
+
+    @cr.custom_jvp
+    def f(x):
+        return np.tanh(x) * x
+
+    @f.defjvp
+    def _(primals, tangents):
+        (x,), (t,) = primals, tangents
+        return f(x), (np.tanh(x) + x / np.cosh(x) ** 2) * t
+
+    slope = cr.checkpoint(lambda x: np.sum(cr.jvp(f, (x,), (x**2,))[1]))
+    plain = cr.checkpoint(lambda x: np.sum((np.tanh(x) + x / np.cosh(x) ** 2) * x**2))
+    stack = np.stack([POINT, POINT + 0.1])
+    assert np.allclose(cr.vmap(slope)(stack), cr.vmap(plain)(stack))
+    assert np.allclose(cr.vmap(cr.grad(slope))(stack), cr.vmap(cr.grad(plain))(stack))
+
+
+# ---- dtypes as NumPy has them --------------------------------------------------------------------
+
+NARROW = {
+    "dot with a number": lambda a: np.dot(2.0, a),
+    "inner with a number": lambda a: np.inner(a, 2),
+    "kron with a number": lambda a: np.kron(2.0, a),
+    "vander": lambda a: np.vander(a),
+    "polyval at a number": lambda a: np.polyval(a, 2.0),
+    "quantile": lambda a: np.quantile(a, 0.3),
+    "quantiles": lambda a: np.quantile(a, [0.3, 0.5]),
+    "percentile": lambda a: np.percentile(a, 30),
+    "percentiles": lambda a: np.percentile(a, [30, 50]),
+    "gradient": lambda a: np.gradient(a),
+    "gradient with spacing": lambda a: np.gradient(a, np.array([0.0, 1.0, 3.0])),
+    "linspace from a number": lambda a: np.linspace(0, a[1], 4),
+    "linspace to a number": lambda a: np.linspace(a[1], 2.5, 4),
+    "geomspace": lambda a: np.geomspace(1.0, a[2], 4),
+    "a number times it": lambda a: 2.0 * a,
+}
+
+
+@pytest.mark.parametrize("name", NARROW)
+def test_float32_stays_or_widens_as_in_numpy(name):
+    x = np.array([0.7, -1.3, 2.1], np.float32)
+    value, tangent = cr.jvp(NARROW[name], (x,), (x,))
+    plain = NARROW[name](x)
+    assert value.dtype == tangent.dtype == plain.dtype
+    assert np.allclose(value, plain, rtol=1e-6, atol=1e-6)
+
+
+# ---- points where nothing can be said ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize(
+    "method",
+    [cr.compare, lambda f, x: cr.check_grads(f, (x,)), lambda f, x: cr.finite_difference(f)(x)],
+    ids=["compare", "check_grads", "finite_difference"],
+)
+def test_arguments_must_be_finite(method, bad):
+    with pytest.raises(cr.DomainError, match="the arguments must be finite") as caught:
+        method(lambda x: np.sum(x**2), np.array([1.0, bad]))
+    assert caught.value.fix == "choose a point with finite entries"
+
+
+def test_comparing_outside_the_domain():
+    with (
+        np.errstate(invalid="ignore"),
+        pytest.raises(cr.DomainError, match="has no value at this point"),
+    ):
+        cr.compare(np.log, -1.0)
+
+
+@pytest.mark.parametrize("argument", ["a", {1}, np.array(["a"])])
+def test_tracing_what_is_no_number(argument):
+    with pytest.raises(cr.DtypeError, match="isn't a number") as caught:
+        cr.trace(lambda x: x, argument)
+    assert caught.value.fix
+
+
+WITH_REMEDY = {
+    "argnums by name": lambda: cr.grad(np.sum, argnums="x")(W),
+    "argnums twice": lambda: cr.grad(np.dot, argnums=(0, 0))(W, W),
+    "in_axes too many": lambda: cr.vmap(np.sin, in_axes=(0, 0))(W),
+    "batches of two lengths": lambda: cr.vmap(np.add)(W, W[:2]),
+    "an axis that the result lacks": lambda: cr.vmap(np.sin, out_axes=2)(W),
+    "a cotangent of another tree": lambda: cr.vjp(np.sin, W)[1]((W, W)),
+    "a step of zero": lambda: cr.finite_difference(np.sin, step=0.0),
+    "an unknown mode": lambda: cr.check_grads(np.sin, (W,), modes=("sideways",)),
+    "an order of zero": lambda: cr.check_grads(np.sin, (W,), order=0),
+    "a mask too short": lambda: cr.grad(lambda x: x[np.array([True, False])].sum())(W),
+    "too many indices": lambda: cr.vmap(lambda x: x[0, 1])(W),
+    "a shape it can't broadcast to": lambda: cr.grad(lambda x: np.broadcast_to(x, (3, 5))[0, 0])(W),
+}
+
+
+@pytest.mark.parametrize("name", WITH_REMEDY)
+def test_an_error_says_what_to_do(name):
+    with pytest.raises(cr.ChainruleError) as caught:
+        WITH_REMEDY[name]()
+    assert caught.value.fix
+    assert "test_review.py" in str(caught.value.where)

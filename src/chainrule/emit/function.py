@@ -61,10 +61,91 @@ class Library:
             kinds = [type_name(a.kind, lanes) for a in node.args]
             inside = ", ".join(f"{t} {a}" for t, a in zip(kinds, args, strict=True))
             return f"call {type_name(node.kind, lanes)} {full}({inside})"
+        if node.op == "rare":
+            full = self._guarded(node, lanes)
+            kinds = [type_name(a.kind, lanes) for a in node.args]
+            inside = ", ".join(f"{t} {a}" for t, a in zip(kinds, args, strict=True))
+            return f"call {type_name(node.kind, lanes)} {full}({inside})"
         text, declaration = operation(node, args, lanes, flags)
         if declaration is not None:
             self.declarations.add(declaration)
         return text
+
+    def _guarded(self, node: Node, lanes: int) -> str:
+        """A function that calls another in those lanes only where a condition holds."""
+        kinds = [a.kind for a in node.args]
+        full = f"@cr.rare.{node.attr}.{node.kind}x{lanes}"
+        if full in self.texts:
+            return full
+        one = self.need(node.attr, kinds[2:], 1)
+        here, condition = type_name(node.kind, lanes), type_name("i1", lanes)
+        inside = [f"{type_name(kind, lanes)} %p{k}" for k, kind in enumerate(kinds[2:])]
+        head = ", ".join([f"{condition} %c", f"{here} %otherwise", *inside])
+        if lanes == 1:
+            inputs = ", ".join(inside)
+            body = f"""
+  br i1 %c, label %slow, label %done
+slow:
+  %y = call {here} {one}({inputs})
+  br label %done
+done:
+  %r = phi {here} [ %otherwise, %start ], [ %y, %slow ]"""
+        else:
+            slow = f"{full}.lanes"
+            self.texts[slow] = self._lane_by_lane(slow, one, node, lanes)
+            names = ", ".join(
+                [f"{condition} %c", f"{here} %otherwise", *inside]
+            )
+            reduce = f"@llvm.vector.reduce.or.v{lanes}i1"
+            self.declarations.add(f"declare i1 {reduce}({condition})")
+            body = f"""
+  %any = call i1 {reduce}({condition} %c)
+  br i1 %any, label %slow, label %done
+slow:
+  %y = call {here} {slow}({names})
+  br label %done
+done:
+  %r = phi {here} [ %otherwise, %start ], [ %y, %slow ]"""
+        self.texts[full] = (
+            f"define internal {here} {full}({head}) alwaysinline nounwind {{\nstart:{body}\n"
+            f"  ret {here} %r\n}}"
+        )
+        return full
+
+    def _lane_by_lane(self, full: str, one: str, node: Node, lanes: int) -> str:
+        """The loop over the lanes of such a call; small, for it is hardly ever run."""
+        here, single = type_name(node.kind, lanes), type_name(node.kind)
+        condition = type_name("i1", lanes)
+        inputs = [(f"%p{k}", a.kind) for k, a in enumerate(node.args[2:])]
+        head = ", ".join(
+            [f"{condition} %c", f"{here} %otherwise"]
+            + [f"{type_name(kind, lanes)} {name}" for name, kind in inputs]
+        )
+        taken = "".join(
+            f"  {name}.i = extractelement {type_name(kind, lanes)} {name}, i32 %i\n"
+            for name, kind in inputs
+        )
+        given = ", ".join(f"{type_name(kind)} {name}.i" for name, kind in inputs)
+        return f"""define internal {here} {full}({head}) noinline cold minsize nounwind {{
+start:
+  br label %lane
+lane:
+  %i = phi i32 [ 0, %start ], [ %j, %next ]
+  %r = phi {here} [ %otherwise, %start ], [ %s, %next ]
+  %ci = extractelement {condition} %c, i32 %i
+  br i1 %ci, label %slow, label %next
+slow:
+{taken}  %y = call {single} {one}({given})
+  %t = insertelement {here} %r, {single} %y, i32 %i
+  br label %next
+next:
+  %s = phi {here} [ %r, %lane ], [ %t, %slow ]
+  %j = add i32 %i, 1
+  %more = icmp ult i32 %j, {lanes}
+  br i1 %more, label %lane, label %done
+done:
+  ret {here} %s
+}}"""
 
     def text(self) -> str:
         """Everything that was needed so far."""

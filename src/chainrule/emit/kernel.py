@@ -62,10 +62,18 @@ class Level:
 
 
 class KernelPrinter:
-    """Prints one nest. `%b…` are the buffers, in the order of `buffers`."""
+    """Prints one nest. `%b…` are the buffers; those that aren't scratch are `arguments`."""
 
-    def __init__(self, name: str, nest: Nest, plan: Schedule, library: Library) -> None:
+    def __init__(
+        self,
+        name: str,
+        nest: Nest,
+        plan: Schedule,
+        library: Library,
+        places: dict[int, tuple[str, int]],
+    ) -> None:
         self.name = name
+        self.places = places
         self.nest = nest
         self.plan = plan
         self.library = library
@@ -98,11 +106,24 @@ class KernelPrinter:
         if 0 not in self.nest.shape:
             self._axis(0)
         self._line("ret void")
-        head = ", ".join(f"ptr %b{number}" for number in self.buffers)
+        head = ", ".join(["ptr %scratch", *[f"ptr %b{v.number}" for v in self.arguments]])
         lines = [f"define internal void {self.name}({head}) nounwind {{", "entry:"]
+        for number in self.buffers:
+            place, start = self.places.get(number, ("literal", 0))
+            if place == "scratch":
+                lines.append(f"  %b{number} = getelementptr i8, ptr %scratch, i64 {start}")
         lines += [f"  {line}" for line in self.entry.lines()]
         lines += [line if line.endswith(":") else f"  {line}" for line in body.lines()]
         return "\n".join([*lines, "}"])
+
+    @property
+    def arguments(self) -> list[Value]:
+        """The buffers whose addresses the function is given."""
+        return [
+            value
+            for number, value in self.buffers.items()
+            if self.places.get(number, ("literal", 0))[0] != "scratch"
+        ]
 
     # ---- loops -----------------------------------------------------------------------------------
 
@@ -291,20 +312,31 @@ class KernelPrinter:
         """The innermost point: everything once per place in the tile."""
         count = len(self.nest.shape)
         inner, folds, outer = self.stores
+        later: list[tuple[Store, int | None]] = []
+        terms: list[tuple[Fold, Node, tuple[int, ...], int | None]] = []
         for combo in itertools.product(*[range(self.tile[a]) for a in self.order]):
-            change = self._moved(combo)
             copy = 0
             for axis in self.order[count:]:
                 copy = copy * self.plan.unroll[axis] + combo[axis]
             here = list(inner) if self.nest.extents else [*inner, *outer]
             nodes = [n for s in here for n in (s.node, s.offset)] + [f.node for f in folds]
-            found = iter(rebuilt(nodes, self.graph, change))
-            moved = [_stored(s, next(found), next(found)) for s in here]
+            found = iter(rebuilt(nodes, self.graph, self._moved(combo)))
             partial = self._partial(combo)
-            for store in moved:
-                self._store(store, partial, self._lanes())
-            for fold in folds:
-                self._accumulate(fold, next(found), (copy, *combo[:count]), partial)
+            later += [(_stored(s, next(found), next(found)), partial) for s in here]
+            terms += [(f, next(found), (copy, *combo[:count]), partial) for f in folds]
+        if later:
+            # Everything is read before anything is stored: a store may replace what others read,
+            # and a load that overlaps a store in flight waits for it.
+            self._ready([*[s.node for s, _ in later], *[t[1] for t in terms]], self._lanes())
+        for store, partial in later:
+            self._store(store, partial, self._lanes())
+        for fold, term, key, partial in terms:
+            self._accumulate(fold, term, key, partial)
+
+    def _ready(self, nodes: list[Node], lanes: int) -> None:
+        """Compute some values."""
+        for node in nodes:
+            self.operand(node, lanes)
 
     def _accumulate(
         self, fold: Fold, node: Node, key: tuple[int, ...], partial: int | None
@@ -349,8 +381,10 @@ class KernelPrinter:
         lanes = 1 if across else self._lanes()
         self.known_vary = {}
         level = self.levels[-1]
-        for store in stores:
-            self._store(_stored(store, next(found), next(found)), self._partial(combo), lanes)
+        made = [_stored(store, next(found), next(found)) for store in stores]
+        self._ready([s.node for s in made], lanes)
+        for store in made:
+            self._store(store, self._partial(combo), lanes)
         # The next round's results have the same nodes and other names.
         level.names = {}
         self.known_vary = {}
@@ -384,34 +418,25 @@ class KernelPrinter:
 
     def varies(self, node: Node) -> bool:
         """Whether lanes differ in it."""
-        known = self.known_vary.get(node.number)
-        if known is None:
-            for n in postorder([node]):
-                if n.number not in self.known_vary:
-                    own = n.op == "lane" or (n.op == "result" and self.results_vary)
-                    self.known_vary[n.number] = own or any(
-                        self.known_vary[a.number] for a in n.args
-                    )
-            known = self.known_vary[node.number]
-        return known
+        known = self.known_vary
+        if node.number not in known:
+            for n in postorder([node], known):
+                own = n.op == "lane" or (n.op == "result" and self.results_vary)
+                known[n.number] = own or any(known[a.number] for a in n.args)
+        return known[node.number]
 
     def depth(self, node: Node) -> int:
         """The innermost open loop that a node depends on."""
-        known = self.known_depth.get(node.number)
-        if known is None:
-            for n in postorder([node]):
-                if n.number not in self.known_depth:
-                    if n.op == "index":
-                        own = self.depth_of[n.attr]
-                    elif n.op == "result":
-                        own = len(self.levels) - 1
-                    else:
-                        own = 0
-                    self.known_depth[n.number] = max(
-                        [own, *[self.known_depth[a.number] for a in n.args]]
-                    )
-            known = self.known_depth[node.number]
-        return known
+        known = self.known_depth
+        if node.number not in known:
+            for n in postorder([node], known):
+                own = 0
+                if n.op == "index":
+                    own = self.depth_of[n.attr]
+                elif n.op == "result":
+                    own = len(self.levels) - 1
+                known[n.number] = max([own, *[known[a.number] for a in n.args]])
+        return known[node.number]
 
     def operand(self, root: Node, lanes: int) -> str:
         """The name of a node's value, computed now, or in the outermost loop that allows it."""

@@ -1,18 +1,26 @@
-"""A whole program as LLVM text: its kernels, and the function that runs them in order."""
+"""A whole program as LLVM text: its kernels, its loops, and the function that runs it all."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
+from chainrule.emit import control
 from chainrule.emit.function import Definition, Library
 from chainrule.emit.kernel import KernelPrinter
+from chainrule.emit.serial import SerialPrinter
 from chainrule.loops.cluster import Clusters, Kernel, cluster, memory_of
 from chainrule.loops.lower import Callback, Lowered
-from chainrule.loops.memory import Memory, plan_memory
+from chainrule.loops.memory import Memory, may_overwrite, plan_memory
 from chainrule.loops.nest import nest_of
 from chainrule.loops.schedule import Target, schedule
-from chainrule.loops.value import Value
+from chainrule.loops.serial import serial_nest, serial_schedule
+from chainrule.loops.value import Branch, Scan, Value, While
+
+# What a context holds, by slot.
+CALLBACK, POLL, PARALLEL = 1, 2, 3
 
 
 @dataclass(frozen=True)
@@ -21,54 +29,105 @@ class Module:
 
     text: str
     scratch: int
-    clusters: Clusters
 
 
-def module_of(
-    lowered: Lowered, definitions: dict[str, Definition], target: Target
-) -> Module:
+def module_of(lowered: Lowered, definitions: dict[str, Definition], target: Target) -> Module:
     """Group, place, schedule and print a lowered program."""
-    clusters = cluster(lowered.builder.values, lowered.outputs)
-    memory = plan_memory(clusters, lowered.inputs, lowered.outputs)
-    printer = _ModulePrinter(clusters, memory, Library(definitions), target)
-    return Module(printer.text(), memory.scratch, clusters)
+    text = _Text(Library(definitions), target)
+    region = Region(lowered, text)
+    region.print("@program", {})
+    lines = [
+        "define i32 @run(ptr %arguments, ptr %context) nounwind {",
+        "  %scratch = load ptr, ptr %context",
+        "  %code = call i32 @program(ptr %arguments, ptr %scratch, ptr %context)",
+        "  ret i32 %code",
+        "}",
+    ]
+    return Module("\n".join([text.library.text(), *text.parts, *lines, ""]), region.memory.scratch)
 
 
-class _ModulePrinter:
-    def __init__(
-        self, clusters: Clusters, memory: Memory, library: Library, target: Target
-    ) -> None:
-        self.clusters = clusters
-        self.memory = memory
+class _Text:
+    """The functions of one module, as they come."""
+
+    def __init__(self, library: Library, target: Target) -> None:
         self.library = library
         self.target = target
-        self.kernels: list[str] = []
-        self.lines: list[str] = []
-        self.named: set[int] = set()
-        self.head: list[str] = []
+        self.parts: list[str] = []
         self.count = 0
 
-    def text(self) -> str:
-        print_step: dict[str, Callable[[Value], None]] = {
+    def name(self, what: str) -> str:
+        self.count += 1
+        return f"@{what}{self.count}"
+
+
+class Region:
+    """A program, or the body of a loop: `i32 (ptr arguments, ptr scratch, ptr context)`."""
+
+    def __init__(self, lowered: Lowered, text: _Text) -> None:
+        self.lowered = lowered
+        self.text = text
+        self.clusters: Clusters = cluster(lowered.builder.values, lowered.outputs)
+        self.inside: dict[int, list[Region]] = {}
+        for step in self.clusters.steps:
+            if isinstance(step, Value) and step.how == "external":
+                self.inside[step.number] = [Region(body, text) for body in _bodies(step.call[0])]
+        needs = {
+            number: sum(-(-r.memory.scratch // 64) * 64 for r in regions)
+            + control.own_scratch(self._step(number))
+            for number, regions in self.inside.items()
+        }
+        self.memory: Memory = plan_memory(self.clusters, lowered.inputs, lowered.outputs, needs)
+        self.lines: list[str] = []
+        self.head: list[str] = []
+        self.named: set[int] = set()
+        self.count = 0
+        self.elsewhere: dict[int, str] = {}
+
+    def _step(self, number: int) -> Value:
+        return self.lowered.builder.values[number]
+
+    def overwrites(self, given: int, made: int) -> bool:
+        """Whether output `made` may be written where input `given` lies."""
+        inputs, outputs = self.lowered.inputs, self.lowered.outputs
+        return may_overwrite(self.clusters, inputs[given], outputs[made], outputs)
+
+    def passes_on(self, given: int, made: int) -> bool:
+        """Whether an output is nothing but an input."""
+        return self.lowered.outputs[made] is self.lowered.inputs[given]
+
+    def print(self, name: str, skipped: dict[int, bool]) -> None:
+        """Add the function to the text; outputs in `skipped` are left as they are."""
+        self.memory.copies = [
+            (value, argument)
+            for value, argument in self.memory.copies
+            if argument - len(self.lowered.inputs) not in skipped
+        ]
+        printers: dict[str, Callable[[Value], None]] = {
             "external": self._external,
             "check": self._check,
             "assemble": lambda value: None,
+            "scatter": self._serial,
+            "running": self._serial,
         }
         for step in self.clusters.steps:
             if isinstance(step, Kernel):
                 self._kernel(step)
             else:
-                print_step[step.how](step)
+                printers[step.how](step)
         for value, argument in self.memory.copies:
             self._copy(value, argument)
-        run = [
-            "define i32 @run(ptr %arguments, ptr %context) nounwind {",
-            *self.head,
-            *self.lines,
-            "  ret i32 0",
-            "}",
-        ]
-        return "\n".join([self.library.text(), *self.kernels, *run, ""])
+        self.text.parts.append(
+            "\n".join(
+                [
+                    f"define internal i32 {name}(ptr %arguments, ptr %scratch, ptr %context) "
+                    "nounwind {",
+                    *self.head,
+                    *self.lines,
+                    "  ret i32 0",
+                    "}",
+                ]
+            )
+        )
 
     def pointer(self, value: Value) -> str:
         """The address of a value's memory, worked out once at the beginning."""
@@ -77,69 +136,112 @@ class _ModulePrinter:
         if owner.number in self.named:
             return name
         self.named.add(owner.number)
-        place, where = self.memory.places[owner.number]
+        place, where = self.memory.places.get(owner.number, ("literal", owner.number))
         if place == "argument":
             self.head.append(f"  {name}.at = getelementptr ptr, ptr %arguments, i64 {where}")
             self.head.append(f"  {name} = load ptr, ptr {name}.at")
-        else:
-            if not any("%scratch =" in line for line in self.head[:1]):
-                self.head.insert(0, "  %scratch = load ptr, ptr %context")
+        elif place == "scratch":
             self.head.append(f"  {name} = getelementptr i8, ptr %scratch, i64 {where}")
+        else:
+            glob = self.text.name("literal")
+            self.text.parts.append(f"{glob} = internal constant {_bytes(owner.call)}, align 64")
+            self.head.append(f"  {name} = getelementptr i8, ptr {glob}, i64 0")
         return name
 
-    def _new(self) -> str:
+    def new(self, right: str) -> str:
+        """A line that computes something."""
         self.count += 1
+        self.lines.append(f"  %r{self.count} = {right}")
         return f"%r{self.count}"
 
     def _kernel(self, kernel: Kernel) -> None:
         nest = nest_of(kernel, self.clusters.expressions, self.memory.targets)
         if not nest.inner and not nest.outer:
             return
-        name = f"@kernel{len(self.kernels)}"
-        printer = KernelPrinter(name, nest, schedule(nest, self.target), self.library)
-        self.kernels.append(printer.text())
+        name = self.text.name("kernel")
+        plan = schedule(nest, self.text.target)
+        printer = KernelPrinter(name, nest, plan, self.text.library, self.memory.places)
+        self.text.parts.append(printer.text())
+        inside = ", ".join(["ptr %scratch", *[f"ptr {self.pointer(v)}" for v in printer.arguments]])
+        self.lines.append(f"  call void {name}({inside})")
+
+    def _serial(self, value: Value) -> None:
+        nest = serial_nest(value, self.clusters.expressions[value.number])
+        name = self.text.name("serial")
+        plan = serial_schedule(value, nest, self.text.target)
+        printer = SerialPrinter(name, nest, plan, self.text.library, value)
+        self.text.parts.append(printer.text())
         inside = ", ".join(f"ptr {self.pointer(buffer)}" for buffer in printer.buffers.values())
         self.lines.append(f"  call void {name}({inside})")
 
+    def table(self, pointers: list[str]) -> str:
+        """Memory that holds addresses."""
+        self.count += 1
+        table = f"%table{self.count}"
+        self.head.append(f"  {table} = alloca ptr, i64 {max(1, len(pointers))}")
+        for k, pointer in enumerate(pointers):
+            self.put(table, k, pointer)
+        return table
+
+    def put(self, table: str, place: int, pointer: str) -> None:
+        """Enter an address into a table."""
+        slot = self.new(f"getelementptr ptr, ptr {table}, i64 {place}")
+        self.lines.append(f"  store ptr {pointer}, ptr {slot}")
+
+    def from_context(self, slot: int) -> str:
+        """What the caller gave in a slot of the context."""
+        at = self.new(f"getelementptr ptr, ptr %context, i64 {slot}")
+        return self.new(f"load ptr, ptr {at}")
+
     def _external(self, value: Value) -> None:
         call, results = value.call
-        assert isinstance(call, Callback)
-        pointers = [self.pointer(v) for v in (*value.operands, *results)]
-        table = self._new()
-        self.head.append(f"  {table} = alloca ptr, i64 {len(pointers)}")
-        for k, pointer in enumerate(pointers):
-            slot = self._new()
-            self.lines.append(f"  {slot} = getelementptr ptr, ptr {table}, i64 {k}")
-            self.lines.append(f"  store ptr {pointer}, ptr {slot}")
-        at, function, failed = self._new(), self._new(), self._new()
-        self.lines.append(f"  {at} = getelementptr ptr, ptr %context, i64 1")
-        self.lines.append(f"  {function} = load ptr, ptr {at}")
-        self.lines.append(f"  {failed} = call i32 {function}(i64 {call.equation}, ptr {table})")
-        self._leave_if(f"icmp ne i32 {failed}, 0", "-1")
+        if not isinstance(call, Callback):
+            control.print_loop(self, value, self.inside[value.number], results)
+            return
+        table = self.table([self.pointer(v) for v in (*value.operands, *results)])
+        function = self.from_context(CALLBACK)
+        code = self.new(f"call i32 {function}(i64 {call.number}, ptr {table})")
+        self.leave_if(f"icmp ne i32 {code}, 0", "-1")
 
     def _check(self, value: Value) -> None:
-        flag = self._new()
-        self.lines.append(f"  {flag} = load i8, ptr {self.pointer(value.operands[0])}")
-        self._leave_if(f"icmp ne i8 {flag}, 0", str(value.call + 1))
+        flag = self.new(f"load i8, ptr {self.pointer(value.operands[0])}")
+        self.leave_if(f"icmp ne i8 {flag}, 0", str(value.call + 1))
 
-    def _leave_if(self, condition: str, code: str) -> None:
+    def leave_if(self, condition: str, code: str) -> None:
+        """End here with a code."""
+        test = self.new(condition)
         self.count += 1
         n = self.count
         self.lines += [
-            f"  %c{n} = {condition}",
-            f"  br i1 %c{n}, label %leave{n}, label %on{n}",
+            f"  br i1 {test}, label %leave{n}, label %on{n}",
             f"leave{n}:",
             f"  ret i32 {code}",
             f"on{n}:",
         ]
 
     def _copy(self, value: Value, argument: int) -> None:
-        at, target = self._new(), self._new()
-        size = value.size * value.dtype.itemsize
-        source = self.pointer(value)
-        self.library.declarations.add("declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)")
-        self.lines += [
-            f"  {at} = getelementptr ptr, ptr %arguments, i64 {argument}",
-            f"  {target} = load ptr, ptr {at}",
-            f"  call void @llvm.memcpy.p0.p0.i64(ptr {target}, ptr {source}, i64 {size}, i1 false)",
-        ]
+        at = self.new(f"getelementptr ptr, ptr %arguments, i64 {argument}")
+        target = self.new(f"load ptr, ptr {at}")
+        self.copy(target, self.pointer(value), value.size * value.dtype.itemsize)
+
+    def copy(self, target: str, source: str, size: int) -> None:
+        """Bytes from one place to another, which may be the same."""
+        name = "@llvm.memmove.p0.p0.i64"
+        self.text.library.declarations.add(f"declare void {name}(ptr, ptr, i64, i1)")
+        self.lines.append(
+            f"  call void {name}(ptr {target}, ptr {source}, i64 {size}, i1 false)"
+        )
+
+
+def _bodies(call: object) -> list[Lowered]:
+    """The lowered programs inside a loop."""
+    if isinstance(call, Scan):
+        return [call.body]
+    if isinstance(call, While):
+        return [call.condition, call.body]
+    return list(call.branches) if isinstance(call, Branch) else []
+
+
+def _bytes(array: np.ndarray) -> str:
+    data = array.tobytes() or b"\0"
+    return f"[{len(data)} x i8] c\"" + "".join(f"\\{byte:02X}" for byte in data) + '"'

@@ -18,6 +18,7 @@ _DEPTH = 40  # longest chain that is written out in one place
 _COSTLY = 8  # what is worth remembering instead of computing it twice, in operations
 _COSTS = {"call": 20, "div": 8, "sqrt": 8, "rem": 8, "const": 0, "index": 0, "read": 0}
 _LOOKBACK = 12  # kernels that a root may still join
+_STRAIGHT = 400  # nodes of straight-line code in one function: LLVM is quadratic beyond
 _RAGGED = 16  # one-dimensional loops may be this much shorter than the longest in their kernel
 
 
@@ -32,7 +33,10 @@ class Kernel:
     extents: Shape
     inner: list[Value] = field(default_factory=list)
     outer: list[Value] = field(default_factory=list)
-    parallel: bool = True
+    late: set[int] = field(default_factory=set)  # roots that are known after the folds only
+    touched: set[int] = field(default_factory=set)  # whose memory is read or written
+    ragged: bool = False  # some inner roots end earlier than others
+    work: int = 0  # nodes of all expressions
 
     @property
     def domain(self) -> Shape:
@@ -41,6 +45,24 @@ class Kernel:
     @property
     def roots(self) -> list[Value]:
         return self.inner + self.outer
+
+    def add(self, value: Value, needs: Needs, after: bool = False) -> None:
+        """Take in a root, to be computed after the folds or with them."""
+        (self.outer if after else self.inner).append(value)
+        if after or value.how == "fold":
+            self.late.add(value.number)
+        self.touched |= needs.memory
+        self.touched.add(value.number)
+        self.work += needs.work
+
+
+@dataclass(eq=False)
+class Needs:
+    """What a root's expression reads, the memory of whatever is large there, and its size."""
+
+    reads: list[tuple[Value, tuple[Node, ...]]]
+    memory: set[int]
+    work: int
 
 
 @dataclass(eq=False)
@@ -86,7 +108,10 @@ def _first_roots(values: Sequence[Value], outputs: Sequence[Value]) -> set[int]:
     for value in values:
         if value.how not in ("entry", "fold"):
             roots.add(value.number)
-            roots |= {operand.number for operand in value.operands}
+            whole = value.operands if value.expression is None else [p for p, _, _ in value.parts]
+            roots |= {operand.number for operand in whole}
+        if value.stored:
+            roots.add(value.number)
         for source, index in value.reads:
             readers.setdefault(source.number, []).append((value, len(index)))
         if value.how == "fold":
@@ -102,7 +127,11 @@ def _first_roots(values: Sequence[Value], outputs: Sequence[Value]) -> set[int]:
         costs[value.number] = cost
         if value.number in roots:
             continue
-        if depth[value.number] >= _DEPTH or (cost > 0 and _repeated(value, cost, readers)):
+        # A number that is used twice is remembered: it lies in a register where it can.
+        again = not value.shape and len(readers.get(value.number, ())) > 1
+        if depth[value.number] >= _DEPTH or (
+            cost > 0 and (again or _repeated(value, cost, readers))
+        ):
             roots.add(value.number)
     return roots
 
@@ -211,126 +240,115 @@ def _grouped(
             continue
         if value.how in ("entry", "fold"):
             _place(value, expander.root(value), steps, where)
-        elif value.how in ("input", "part"):
-            where[value.number] = where[value.operands[0].number] if value.operands else -1
+        elif value.how in ("input", "literal"):
+            where[value.number] = -1
+        elif value.how == "part":
+            where[value.number] = where[value.operands[0].number]
         elif value.how == "alias":
             where[value.number] = where[value.operands[0].number]
         else:
+            if value.expression is not None:
+                expander.root(value)
             where[value.number] = len(steps)
             steps.append(value)
     return steps, where
+
+
+def _needs(expression: Node) -> Needs:
+    nodes = postorder([expression])
+    reads = [(n.attr, n.args) for n in nodes if n.op == "read"]
+    return Needs(reads, {memory_of(v).number for v, _ in reads if v.size > 1}, len(nodes))
 
 
 def _place(
     value: Value, expression: Node, steps: list[Kernel | Value], where: dict[int, int]
 ) -> None:
     """Into the latest kernel that takes it, or into a new one."""
-    reads = reads_of(expression)
-    earliest = max((where[source.number] for source, _ in reads), default=-1)
+    needs = _needs(expression)
+    earliest = max((where[source.number] for source, _ in needs.reads), default=-1)
     lowest = max(earliest, len(steps) - _LOOKBACK, 0)
     for position in range(len(steps) - 1, lowest - 1, -1):
         kernel = steps[position]
-        if isinstance(kernel, Kernel) and _joins(value, reads, kernel, position, where):
+        if isinstance(kernel, Kernel) and _joins(value, needs, kernel, position, where):
             where[value.number] = position
             return
-    extents = value.extents
-    steps.append(Kernel(value.shape, extents, inner=[value]))
-    where[value.number] = len(steps) - 1
+    where[value.number] = len(steps)
+    steps.append(Kernel(value.shape, value.extents))
+    steps[-1].add(value, needs)
 
 
 def _joins(
-    value: Value,
-    reads: list[tuple[Value, tuple[Node, ...]]],
-    kernel: Kernel,
-    position: int,
-    where: dict[int, int],
+    value: Value, needs: Needs, kernel: Kernel, position: int, where: dict[int, int]
 ) -> bool:
     """Put a root into a kernel if its counters fit and all it reads is there by then."""
-    here = [(source, index) for source, index in reads if where[source.number] == position]
+    here = [(source, index) for source, index in needs.reads if where[source.number] == position]
     if any(source.how == "alias" or not is_counting(index) for source, index in here):
         return False
-    inner = {v.number for v in kernel.inner if v.how == "entry"}
-    after = {v.number for v in kernel.roots} - inner
-    if any(v.domain != kernel.domain for v in kernel.inner) and value.domain != ():
-        return _joins_ragged(value, reads, here, kernel)
-    late = any(source.number in after for source, _ in here)
+    if not kernel.domain:
+        if value.domain or kernel.work > _STRAIGHT:
+            return False
+        kernel.add(value, needs)
+        return True
+    late = any(source.number in kernel.late for source, _ in here)
     if value.how == "entry" and kernel.extents and value.shape == kernel.shape:
-        if late or not kernel.shape or _shares(reads, kernel):
-            kernel.outer.append(value)
+        if late or not kernel.shape or _shares(needs, kernel):
+            kernel.add(value, needs, after=True)
             return True
         return False
     if late:
         return False
-    if value.how == "entry" and value.shape == kernel.domain:
-        if kernel.extents and not _shares(reads, kernel):
-            return False
-        kernel.inner.append(value)
+    if not kernel.ragged and _fits(value, needs, kernel, bool(here)):
+        kernel.add(value, needs)
         return True
-    if value.how == "fold":
-        if (value.shape, value.extents) == (kernel.shape, kernel.extents):
-            if not here and not _shares(reads, kernel) and math.prod(kernel.domain) > 4096:
-                return False
-            kernel.inner.append(value)
-            return True
-        if not kernel.extents and value.domain == kernel.shape and _full(reads, value):
-            kernel.shape, kernel.extents = value.shape, value.extents
-            kernel.inner.append(value)
-            return True
-    return _joins_ragged(value, reads, here, kernel)
+    return not here and _joins_ragged(value, needs, kernel)
 
 
-def _joins_ragged(
-    value: Value,
-    reads: list[tuple[Value, tuple[Node, ...]]],
-    here: list[tuple[Value, tuple[Node, ...]]],
-    kernel: Kernel,
-) -> bool:
+def _fits(value: Value, needs: Needs, kernel: Kernel, reads_here: bool) -> bool:
+    """Whether a root runs over just the counters of a kernel."""
+    if value.how == "entry":
+        if value.shape != kernel.domain:
+            return False
+        return not kernel.extents or _shares(needs, kernel)
+    if (value.shape, value.extents) == (kernel.shape, kernel.extents):
+        small = math.prod(kernel.domain) <= 4096
+        return reads_here or small or _shares(needs, kernel)
+    if not kernel.extents and value.domain == kernel.shape and _full(needs, value):
+        kernel.shape, kernel.extents = value.shape, value.extents
+        return True
+    return False
+
+
+def _joins_ragged(value: Value, needs: Needs, kernel: Kernel) -> bool:
     """One-dimensional loops of nearly the same length run as one."""
-    if len(value.domain) != 1 or len(kernel.domain) != 1 or here:
+    if len(value.domain) != 1 or len(kernel.domain) != 1:
         return False
     longer = max(value.domain[0], kernel.domain[0])
     if longer < 4 * _RAGGED or abs(value.domain[0] - kernel.domain[0]) > _RAGGED:
         return False
-    if not _shares(reads, kernel):
+    if not _shares(needs, kernel) or (value.extents and not kernel.extents and kernel.outer):
         return False
     if value.extents or kernel.extents:
         kernel.shape, kernel.extents = (), (longer,)
     else:
         kernel.shape = (longer,)
-    kernel.inner.append(value)
+    kernel.ragged = True
+    kernel.add(value, needs)
     return True
 
 
-def _full(reads: list[tuple[Value, tuple[Node, ...]]], value: Value) -> bool:
+def _full(needs: Needs, value: Value) -> bool:
     """Whether everything large that a fold reads is read along all its counters."""
     count = len(value.domain)
-    for source, index in reads:
+    for source, index in needs.reads:
         used = {n.attr for n in postorder(index) if n.op == "index"}
         if source.size > 1 and len(used) < count and source.size * 64 > math.prod(value.domain):
             return False
     return True
 
 
-def _shares(reads: list[tuple[Value, tuple[Node, ...]]], kernel: Kernel) -> bool:
+def _shares(needs: Needs, kernel: Kernel) -> bool:
     """Whether a kernel reads or makes something that a new root reads."""
-    mine = {memory_of(source).number for source, _ in reads if source.size > 1}
-    theirs = {memory_of(v).number for v in kernel.roots}
-    for root in kernel.roots:
-        theirs |= {memory_of(v).number for v in _all_reads(root)}
-    return bool(mine & theirs) or not mine
-
-
-def _all_reads(root: Value) -> set[Value]:
-    """Everything below a root, whether it has memory or not."""
-    seen: set[Value] = set()
-    stack = list(root.operands)
-    while stack:
-        value = stack.pop()
-        if value not in seen and len(seen) < 200:
-            seen.add(value)
-            if value.how == "entry":
-                stack += value.operands
-    return seen
+    return not needs.memory or not needs.memory.isdisjoint(kernel.touched)
 
 
 def memory_of(value: Value) -> Value:

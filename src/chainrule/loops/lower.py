@@ -11,73 +11,81 @@ import numpy as np
 from chainrule.ir.primitive import Scalar
 from chainrule.ir.program import Constant, Equation, Operand, Program, Var
 from chainrule.ir.types import ArrayType, result_dtype, type_of
-from chainrule.loops.scalar import Node, cast, scalar_type
+from chainrule.loops.scalar import Node, convert, numpy_type, scalar_type
 from chainrule.loops.value import Builder, Value
 
 
 @dataclass(frozen=True, eq=False)
 class Callback:
-    """An equation that the NumPy engine runs, in the middle of native code."""
+    """An equation that the NumPy engine runs in the middle of native code: its number in a list."""
 
-    equation: int
+    number: int
 
 
 @dataclass(eq=False)
 class Lowered:
-    """A program's values: its inputs (arguments, then captured arrays, then literal arrays)."""
+    """A program's values: its inputs (arguments, then captured arrays), and what it gives.
+
+    `callbacks` are the equations that native code hands back, of bodies too; `native` says of each
+    of the program's own equations whether it has a native form.
+    """
 
     builder: Builder
     inputs: list[Value]
-    literals: list[np.ndarray]
     outputs: list[Value]
-    native: list[bool]  # per equation
+    callbacks: list[Equation]
+    native: list[bool]
 
 
-def lower(program: Program) -> Lowered:
-    """The values of a program, in order."""
+def lower(
+    program: Program, callbacks: list[Equation] | None = None, equation: int | None = None
+) -> Lowered:
+    """The values of a program, in order.
+
+    Args:
+        callbacks: of a body: the list of the program around it.
+        equation: of a body: which equation of that program it belongs to.
+    """
+    callbacks = [] if callbacks is None else callbacks
     b = Builder()
-    literals: list[np.ndarray] = []
-    env: dict[int, Value] = {}
-    inputs = [b.input(var.type.shape, var.type.dtype) for var in program.inputs]
-    inputs += [b.input(var.type.shape, var.type.dtype) for var, _ in program.captured]
+    b.body = lambda inner: lower(inner, callbacks, b.equation)
     heads = [*program.inputs, *[var for var, _ in program.captured]]
-    env.update((var.number, value) for var, value in zip(heads, inputs, strict=True))
+    inputs = [b.input(var.type.shape, var.type.dtype) for var in heads]
+    env = {var.number: value for var, value in zip(heads, inputs, strict=True)}
 
     def read(operand: Operand) -> Value:
-        if isinstance(operand, Constant):
-            return _constant(b, operand.value, inputs, literals)
-        return env[operand.number]
+        return _constant(b, operand.value) if isinstance(operand, Constant) else env[operand.number]
 
     native = []
-    for number, equation in enumerate(program.equations):
-        b.place, b.equation = equation.place, number
-        values = [read(operand) for operand in equation.inputs]
-        results = _lowered(b, equation, values)
+    for number, own in enumerate(program.equations):
+        b.place, b.equation = own.place, number if equation is None else equation
+        values = [read(operand) for operand in own.inputs]
+        results = _lowered(b, own, values)
         native.append(results is not None)
         if results is None:
-            kinds = [(var.type.shape, var.type.dtype) for var in equation.outputs]
-            variables = [v for v, o in zip(values, equation.inputs, strict=True) if isinstance(o, Var)]
-            results = b.external(Callback(number), variables, kinds)
-        env.update((v.number, r) for v, r in zip(equation.outputs, results, strict=True))
-    outputs = [_owned(b, read(operand), inputs) for operand in program.outputs]
-    return Lowered(b, inputs, literals, outputs, native)
+            kinds = [(var.type.shape, var.type.dtype) for var in own.outputs]
+            pairs = zip(values, own.inputs, strict=True)
+            variables = [value for value, operand in pairs if isinstance(operand, Var)]
+            results = b.external(Callback(len(callbacks)), variables, kinds)
+            callbacks.append(own)
+        env.update((v.number, r) for v, r in zip(own.outputs, results, strict=True))
+    outputs = [_owned(b, read(operand)) for operand in program.outputs]
+    return Lowered(b, inputs, outputs, callbacks, native)
 
 
-def _owned(b: Builder, value: Value, inputs: list[Value]) -> Value:
-    """An output that has memory of its own, even where it is an input or another's alias."""
-    if value.kind is None:
+def _owned(b: Builder, value: Value) -> Value:
+    """An output with memory of its own, made as late as can be: it may replace what came in."""
+    if value.how not in ("entry", "fold"):
         return value
-    return b.entry(value.shape, value.dtype, lambda *i: value(i))
+    return b.entry(value.shape, value.dtype, lambda *i: value(*i))
 
 
-def _constant(b: Builder, value: Any, inputs: list[Value], literals: list[np.ndarray]) -> Value:
+def _constant(b: Builder, value: Any) -> Value:
     kind = type_of(value)
-    array = np.asarray(value, kind.dtype)
+    huge = type(value) is int and not fits(value, "i64")
+    array = np.asarray(value, object if huge else kind.dtype)
     if array.shape or array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
-        given = b.input(array.shape, array.dtype)
-        inputs.append(given)
-        literals.append(np.ascontiguousarray(array).reshape(array.shape))
-        return given
+        return b.literal(array)
     literal = b.const(array[()], scalar_type(array.dtype))
     return b.entry((), array.dtype, lambda: literal)
 
@@ -90,6 +98,8 @@ def _lowered(b: Builder, equation: Equation, values: Sequence[Value]) -> tuple[V
         return None
     if any(t.dtype.kind not in "biuf" or t.dtype.itemsize > 8 or t.dtype == "f2" for t in out):
         return None
+    if not all(_representable(operand, out[0], rule) for operand in equation.inputs):
+        return None
     if isinstance(rule, Scalar):
         types = [_operand_type(operand) for operand in equation.inputs]
         return (elementwise(b, rule, out[0], values, types, dict(equation.params)),)
@@ -98,6 +108,13 @@ def _lowered(b: Builder, equation: Equation, values: Sequence[Value]) -> tuple[V
     if result is None:
         return None
     return result if isinstance(result, tuple) else (result,)
+
+
+def _representable(operand: Operand, out: ArrayType, rule: Any) -> bool:
+    """False where NumPy says that a Python number is too large for the integers of a result."""
+    whole = isinstance(operand, Constant) and type(operand.value) is int and out.dtype.kind in "iu"
+    exact = isinstance(rule, Scalar) and rule.cast == "common"
+    return not whole or exact or fits(operand.value, scalar_type(out.dtype))
 
 
 def _operand_type(operand: Operand) -> ArrayType:
@@ -118,8 +135,29 @@ def elementwise(
 
     def entry(*index: Node) -> Node:
         nodes = [b.at(v, index) for v in values]
-        if rule.cast is not None:
-            nodes = [cast(node, common) for node in nodes]
-        return cast(rule.rule(b, *nodes, **params), result)
+        if rule.cast == "common":
+            nodes = _compared(nodes, common)
+        elif rule.cast is not None:
+            nodes = [convert(node, common) for node in nodes]
+        return convert(rule.rule(b, *nodes, **params), result)
 
     return b.entry(out.shape, out.dtype, entry)
+
+
+def _compared(nodes: Sequence[Node], common: str) -> list[Node]:
+    """As NumPy compares: whole numbers exactly, so that u64 beside a signed type stays itself."""
+    kinds = {node.kind for node in nodes if node.op != "const"} or {nodes[0].kind}
+    if common == "i1" or any(node.kind[0] == "f" for node in nodes):
+        return [convert(node, common) for node in nodes]
+    kind = kinds.pop() if len(kinds) == 1 else "i64"
+    if all(node.op != "const" or fits(node.attr, kind) for node in nodes) and not kinds:
+        return [convert(node, kind) for node in nodes]
+    return [node if node.kind == "u64" else convert(node, "i64") for node in nodes]
+
+
+def fits(number: int, kind: str) -> bool:
+    """Whether a type of whole numbers, or of truth values, holds a number."""
+    if kind == "i1":
+        return number in (0, 1)
+    info = np.iinfo(numpy_type(kind))
+    return bool(info.min <= number <= info.max)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import bisect
+import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from chainrule.loops.cluster import Clusters, Kernel, memory_of, reads_of
+from chainrule.loops.cluster import Clusters, Kernel, is_counting, memory_of, reads_of
 from chainrule.loops.nest import Targets
 from chainrule.loops.value import Value, strides
 
@@ -14,21 +16,31 @@ _ALIGN = 64
 
 @dataclass(eq=False)
 class Memory:
-    """The place of each value with memory: ("argument", k) or ("scratch", bytes from the start).
+    """Where each value with memory lies: ("argument", k), ("scratch", bytes from the start) or
+    ("literal", number of the value).
 
-    `targets` says per root where it's stored; `copies` are outputs that something else already is.
+    `targets` says per root where it's stored; `copies` are outputs that something else already is;
+    `inside` is where the scratch of a loop's body begins.
     """
 
     places: dict[int, tuple[str, int]] = field(default_factory=dict)
     targets: Targets = field(default_factory=dict)
     copies: list[tuple[Value, int]] = field(default_factory=list)
+    inside: dict[int, int] = field(default_factory=dict)
     scratch: int = 0
 
 
 def plan_memory(
-    clusters: Clusters, inputs: Sequence[Value], outputs: Sequence[Value]
+    clusters: Clusters,
+    inputs: Sequence[Value],
+    outputs: Sequence[Value],
+    needs: dict[int, int],
 ) -> Memory:
-    """Arguments first, then scratch by first fit over the steps in which a value is alive."""
+    """Arguments first, then scratch by first fit over the steps in which a value is alive.
+
+    Args:
+        needs: bytes of scratch that the body of a loop needs, by the loop's number.
+    """
     memory = Memory()
     for number, value in enumerate(inputs):
         memory.places[value.number] = ("argument", number)
@@ -42,8 +54,56 @@ def plan_memory(
     for value in outputs:
         spans.setdefault(memory_of(value).number, (0, len(clusters.steps), memory_of(value)))
     _fill_targets(clusters, memory, spans)
-    _first_fit(memory, spans)
+    _first_fit(memory, spans, _bodies(clusters, needs))
     return memory
+
+
+def _bodies(clusters: Clusters, needs: dict[int, int]) -> list[tuple[int, int, int]]:
+    """(step, number, bytes) of every loop whose body needs scratch."""
+    return [
+        (k, step.number, needs[step.number])
+        for k, step in enumerate(clusters.steps)
+        if isinstance(step, Value) and needs.get(step.number)
+    ]
+
+
+def may_overwrite(
+    clusters: Clusters, given: Value, made: Value, outputs: Sequence[Value]
+) -> bool:
+    """Whether a result may be written where an input lies: nothing reads the input afterwards.
+
+    In the loop that writes the result, only the entry that is being replaced may be read.
+    """
+    if (given.shape, given.dtype) != (made.shape, made.dtype):
+        return False
+    if any(memory_of(output) is given for output in outputs):
+        return False  # it's copied at the very end
+    written = None
+    for number, step in enumerate(clusters.steps):
+        if not isinstance(step, Kernel):
+            if any(memory_of(operand) is given for operand in read_by(step, clusters)):
+                if written is not None:
+                    return False
+            continue
+        if made in step.roots:
+            written = number
+        together = step.outer if made in step.outer else step.inner
+        for root in step.roots:
+            for source, index in reads_of(clusters.expressions[root.number]):
+                if memory_of(source) is not given:
+                    continue
+                same = root in together and root.domain == made.shape
+                own = source is given and is_counting(index) and same
+                if written is not None and (written < number or not own):
+                    return False
+    return written is not None
+
+
+def read_by(step: Value, clusters: Clusters) -> Sequence[Value]:
+    """What a step that isn't a kernel reads."""
+    if step.expression is None:
+        return step.operands
+    return [source for source, _ in reads_of(clusters.expressions[step.number])]
 
 
 def _spans(clusters: Clusters) -> dict[int, tuple[int, int, Value]]:
@@ -66,9 +126,13 @@ def _spans(clusters: Clusters) -> dict[int, tuple[int, int, Value]]:
                     if source.number not in own:
                         use(source, number)
             continue
-        if step.how == "assemble":
+        if step.how in ("assemble", "scatter", "running"):
             first = min((made.get(p.number, number) for p, _, _ in step.parts), default=number)
             made[step.number] = first
+            if step.expression is not None:
+                use(step, number)
+                for operand in read_by(step, clusters):
+                    use(operand, number)
             continue
         results = step.call[1] if step.how == "external" else ()
         for value in results:
@@ -88,27 +152,69 @@ def _fill_targets(
                 if root.number in spans or root.number in memory.places:
                     own = (root, 0, strides(root.shape))
                     memory.targets.setdefault(root.number, []).append(own)
-        elif step.how == "assemble":
+        else:
             for part, start, steps in step.parts:
                 memory.targets.setdefault(part.number, []).append((step, start, steps))
 
 
-def _first_fit(memory: Memory, spans: dict[int, tuple[int, int, Value]]) -> None:
+def _first_fit(
+    memory: Memory,
+    spans: dict[int, tuple[int, int, Value]],
+    bodies: list[tuple[int, int, int]],
+) -> None:
     """The lowest gap that is free for as long as the value lives."""
-    taken: list[tuple[int, int, int, int]] = []  # from, to, first step, last step
-    order = sorted(spans.values(), key=lambda span: (span[0], -span[2].size))
-    for first, last, value in order:
-        if value.number in memory.places:
-            continue
-        size = max(1, value.size * value.dtype.itemsize)
-        size = -(-size // _ALIGN) * _ALIGN
-        at = 0
-        for start, end, f, l in sorted(taken):  # noqa: E741
-            if l < first or f > last:
-                continue
-            if at + size <= start:
+    wanted: list[tuple[int, int, int, int, bool]] = []  # first, last, bytes, number, a body's own
+    for first, last, value in spans.values():
+        if value.how == "literal":
+            memory.places[value.number] = ("literal", value.number)
+        if value.number not in memory.places:
+            size = max(1, value.size * value.dtype.itemsize)
+            wanted.append((first, last, size, value.number, False))
+    wanted += [(step, step, size, number, True) for step, number, size in bodies]
+    arena = _Arena()
+    for first, last, size, number, inside in sorted(wanted, key=lambda w: (w[0], -w[2])):
+        at = arena.take(first, last, size)
+        if inside:
+            memory.inside[number] = at
+        else:
+            memory.places[number] = ("scratch", at)
+    memory.scratch = arena.top
+
+
+class _Arena:
+    """Memory that is handed out and given back as the steps go by."""
+
+    def __init__(self) -> None:
+        self.top = 0
+        self.free: list[tuple[int, int]] = []  # gaps (from, to), by address
+        self.used: list[tuple[int, int, int]] = []  # a heap: last step, from, to
+
+    def take(self, first: int, last: int, size: int) -> int:
+        """Room from one step to another."""
+        while self.used and self.used[0][0] < first:
+            _, start, end = heapq.heappop(self.used)
+            self._give_back(start, end)
+        size = -(-size // 8) * 8
+        align = _ALIGN if size > 8 else 8
+        for k, (start, end) in enumerate(self.free):
+            at = -(-start // align) * align
+            if at + size <= end:
+                rest = [(start, at), (at + size, end)]
+                self.free[k : k + 1] = [gap for gap in rest if gap[0] < gap[1]]
                 break
-            at = max(at, end)
-        taken.append((at, at + size, first, last))
-        memory.places[value.number] = ("scratch", at)
-        memory.scratch = max(memory.scratch, at + size)
+        else:
+            at = -(-self.top // align) * align
+            if at > self.top:
+                self.free.append((self.top, at))
+            self.top = at + size
+        heapq.heappush(self.used, (last, at, at + size))
+        return at
+
+    def _give_back(self, start: int, end: int) -> None:
+        k = bisect.bisect(self.free, (start, end))
+        if k < len(self.free) and self.free[k][0] == end:
+            end = self.free.pop(k)[1]
+        if k and self.free[k - 1][1] == start:
+            start = self.free.pop(k - 1)[0]
+            k -= 1
+        self.free.insert(k, (start, end))

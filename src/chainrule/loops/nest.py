@@ -146,9 +146,8 @@ def step_along(node: Node, axis: int, memo: dict[int, int | None] | None = None)
     known = {} if memo is None else memo
     if node.number in known:
         return known[node.number]
-    for n in postorder([node]):
-        if n.number not in known:
-            known[n.number] = _step(n, [known[a.number] for a in n.args], axis)
+    for n in postorder([node], known):
+        known[n.number] = _step(n, [known[a.number] for a in n.args], axis)
     return known[node.number]
 
 

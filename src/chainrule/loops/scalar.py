@@ -8,7 +8,7 @@ f32 and f64. Float arithmetic here is exactly the operations written; only print
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,8 @@ UNSIGNED = ("u8", "u16", "u32", "u64")
 #   choice      select(condition, a, b)
 #   types       cast (to the nearest value), bits (the same bits under another name)
 #   call        a function of `mathematics`, by name
+#   rare        (condition, otherwise, *arguments): such a call, made only where the condition holds,
+#               which is seldom; otherwise elsewhere
 _PYTHON: dict[str, Callable[..., Any]] = {
     "add": lambda a, b: a + b,
     "sub": lambda a, b: a - b,
@@ -318,6 +320,21 @@ def cast(x: Node, kind: str) -> Node:
     return x.graph.make("cast", kind, x)
 
 
+def convert(x: Node, kind: str) -> Node:
+    """Another type as C and NumPy convert: what no integer holds becomes a fixed number too."""
+    if x.kind[0] != "f" or kind[0] not in "iu" or kind == "i1":
+        return cast(x, kind)
+    if kind == "u64":
+        top = 2.0**63
+        far = convert(x - x.graph.const(top, x.kind), "i64") ^ -(2**63)
+        return cast(select(x >= top, far, convert(x, "i64")), kind)
+    if kind not in ("i32", "i64"):
+        return cast(convert(x, "i64" if kind == "u32" else "i32"), kind)
+    top = 2.0 ** (bits_of(kind) - 1)
+    inside = (x > -top - 1) & (x < top)
+    return select(inside, cast(x, kind), -(2 ** (bits_of(kind) - 1)))
+
+
 def bits(x: Node, kind: str) -> Node:
     """The same bits as another type of the same width."""
     return x.graph.make("bits", kind, x)
@@ -326,6 +343,11 @@ def bits(x: Node, kind: str) -> Node:
 def unary(op: str, x: Node) -> Node:
     """sqrt, floor, ceil, trunc, rint, abs, neg, not."""
     return x.graph.make(op, x.kind, x)
+
+
+def rare(condition: Node, name: str, otherwise: Node, *args: Node) -> Node:
+    """Where a condition holds, which is seldom, a function of `mathematics`; else `otherwise`."""
+    return otherwise.graph.make("rare", otherwise.kind, condition, otherwise, *args, attr=name)
 
 
 def sqrt(x: Node) -> Node:
@@ -363,8 +385,8 @@ def is_nan(x: Node) -> Node:
     return x.graph.make("ne", "i1", x, x)
 
 
-def postorder(roots: Sequence[Node]) -> list[Node]:
-    """Every node that the roots need, each after its operands."""
+def postorder(roots: Sequence[Node], known: Container[int] = ()) -> list[Node]:
+    """Every node that the roots need, each after its operands; what's known is left out."""
     seen: set[int] = set()
     order: list[Node] = []
     stack: list[tuple[Node, bool]] = [(root, False) for root in reversed(roots)]
@@ -372,7 +394,7 @@ def postorder(roots: Sequence[Node]) -> list[Node]:
         node, ready = stack.pop()
         if ready:
             order.append(node)
-        elif node.number not in seen:
+        elif node.number not in seen and node.number not in known:
             seen.add(node.number)
             stack.append((node, True))
             stack += [(a, False) for a in reversed(node.args) if a.number not in seen]
@@ -399,7 +421,7 @@ def expression_text(node: Node) -> str:
         return repr(value_of(node).item() if isinstance(node.attr, bytes) else node.attr)
     if node.op in ("index", "parameter"):
         return f"{node.op}{node.attr}"
-    name = node.attr if node.op == "call" else node.op
+    name = node.attr if node.op in ("call", "rare") else node.op
     inside = ", ".join(map(expression_text, node.args))
     if node.op == "load":
         return f"{node.attr}[{inside}]"

@@ -15,7 +15,17 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.place import Place
-from chainrule.loops.scalar import Graph, Node, cast, copysign, fma, postorder, scalar_type, select
+from chainrule.loops.scalar import (
+    Graph,
+    Node,
+    bits,
+    convert,
+    copysign,
+    fma,
+    postorder,
+    scalar_type,
+    select,
+)
 
 Shape = tuple[int, ...]
 Index = tuple[Node, ...]
@@ -28,7 +38,9 @@ class Value:
     Args:
         number: position in the order of definition.
         shape, kind: as in memory; kind is None for numbers that no scalar holds (complex ones).
-        how: "input", "entry", "fold", "assemble", "external", "check" or "loop".
+        how: "input", "literal", "entry", "fold", "alias", "assemble", "check", "external" (code that
+            isn't ours to fuse, and loops), "part" (a further output of one), "running" (totals along
+            an axis, `call`) or "scatter" (writes to computed places, over `extents`).
         expression: what one entry is; of a fold, what is combined, its counters after the axes'.
         combine, extents: of a fold: add, mul, min, max, and, or; how far its counters run.
         parts: of an assembly: (value, first place, steps) of each piece, counted in entries.
@@ -49,6 +61,7 @@ class Value:
     operands: tuple[Value, ...] = ()
     same_memory_as: Value | None = None
     place: Place | None = None
+    stored: bool = False
     reads: list[tuple[Value, Index]] = field(default_factory=list)
 
     @property
@@ -62,13 +75,15 @@ class Value:
     @property
     def domain(self) -> Shape:
         """All counters over which the expression runs."""
-        return self.shape + self.extents
+        return self.extents if self.how == "scatter" else self.shape + self.extents
 
     def __call__(self, *index: Node) -> Node:
         """The entry at a place."""
         if len(index) == 1 and isinstance(index[0], tuple):
             index = index[0]
         assert self.kind is not None and len(index) == self.ndim
+        if self.expression is not None and self.expression.op == "const" and self.how == "entry":
+            return self.expression  # rules see what is known
         return self.graph.make("read", self.kind, *index, attr=self)
 
     def __repr__(self) -> str:
@@ -76,6 +91,37 @@ class Value:
 
     def __hash__(self) -> int:
         return self.number
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """A lowered body run `length` times: (*consts, *carry, *x of this turn) → (*carry, *y)."""
+
+    body: Any
+    length: int
+    consts: int
+    carry: int
+    reverse: bool
+
+
+@dataclass(frozen=True, eq=False)
+class While:
+    """A lowered body run while a lowered condition holds.
+
+    The condition sees (*seen, *carry), the body (*consts, *carry) → (*carry,).
+    """
+
+    condition: Any
+    body: Any
+    seen: int
+    consts: int
+
+
+@dataclass(frozen=True, eq=False)
+class Branch:
+    """One of two lowered programs, by the first operand: the first where it holds."""
+
+    branches: tuple[Any, Any]
 
 
 class Scalars:
@@ -86,7 +132,8 @@ class Scalars:
 
     select = staticmethod(select)
     fma = staticmethod(fma)
-    cast = staticmethod(cast)
+    cast = staticmethod(convert)
+    bits = staticmethod(bits)
     copysign = staticmethod(copysign)
 
     def const(self, value: Any, kind: str) -> Node:
@@ -116,6 +163,7 @@ class Builder(Scalars):
         self.values: list[Value] = []
         self.place: Place | None = None
         self.equation = -1  # the one that is being lowered
+        self.body: Callable[[Any], Any]  # lowers a program inside this one
 
     def _new(self, shape: Sequence[int], dtype: Any, how: str, **more: Any) -> Value:
         dtype = np.dtype(dtype)
@@ -136,7 +184,7 @@ class Builder(Scalars):
         """The entry that broadcasting puts at a place, converted."""
         own = index[len(index) - value.ndim :]
         node = value(*self.broadcast_index(value.shape, own))
-        return node if dtype is None else cast(node, scalar_type(np.dtype(dtype)))
+        return node if dtype is None else convert(node, scalar_type(np.dtype(dtype)))
 
     def broadcast_index(self, shape: Shape, index: Sequence[Node]) -> Index:
         """Where in an array of this shape the entry lies that broadcasting puts at a place."""
@@ -151,11 +199,40 @@ class Builder(Scalars):
 
     def truth(self, x: Node) -> Node:
         """Whether a number isn't zero."""
-        return cast(x, "i1")
+        return convert(x, "i1")
 
     def input(self, shape: Shape, dtype: Any) -> Value:
         """Memory that is given."""
         return self._new(shape, dtype, "input")
+
+    def literal(self, array: np.ndarray) -> Value:
+        """Memory whose contents stand in the code."""
+        return self._new(array.shape, array.dtype, "literal", call=np.array(array, order="C"))
+
+    def scan(
+        self, body: Any, length: int, consts: int, carry: int, reverse: bool,
+        operands: Sequence[Value], outputs: Sequence[tuple[Shape, Any]],
+    ) -> tuple[Value, ...]:  # fmt: skip
+        """A body run again and again; see `Scan`."""
+        call = Scan(self.body(body), length, consts, carry, reverse)
+        return self.external(call, operands, outputs)
+
+    def while_loop(
+        self, cond: Any, body: Any, seen: int, consts: int,
+        operands: Sequence[Value], outputs: Sequence[tuple[Shape, Any]],
+    ) -> tuple[Value, ...]:  # fmt: skip
+        """A body run while a condition holds; see `While`."""
+        return self.external(
+            While(self.body(cond), self.body(body), seen, consts), operands, outputs
+        )
+
+    def cond(
+        self, branches: Sequence[Any], operands: Sequence[Value],
+        outputs: Sequence[tuple[Shape, Any]],
+    ) -> tuple[Value, ...]:  # fmt: skip
+        """One of two bodies; see `Branch`."""
+        first, second = (self.body(branch) for branch in branches)
+        return self.external(Branch((first, second)), operands, outputs)
 
     def counters(self, count: int, first: int = 0) -> Index:
         return tuple(self.graph.index(first + k) for k in range(count))
@@ -169,10 +246,65 @@ class Builder(Scalars):
         self, combine: str, shape: Shape, extents: Shape, dtype: Any, rule: Callable[..., Node]
     ) -> Value:
         """Entries combined over further counters: `rule(i, j, …, r, s, …)`."""
+        if not extents:
+            return self.entry(shape, dtype, rule)
         expression = rule(*self.counters(len(shape) + len(extents)))
         return self._new(
             shape, dtype, "fold", expression=expression, combine=combine, extents=tuple(extents)
         )
+
+    def reduce(self, combine: str, out: Any, x: Value, axis: Sequence[int]) -> Value:
+        """The entries of x along some axes, combined, as a type says."""
+
+        def entry(*index: Node) -> Node:
+            own, over = iter(index[: len(out.shape)]), iter(index[len(out.shape) :])
+            return self.at(x, [next(over if k in axis else own) for k in range(x.ndim)], out.dtype)
+
+        extents = tuple(x.shape[k] for k in axis)
+        return self.fold(combine, out.shape, extents, out.dtype, entry)
+
+    def stored(self, x: Value) -> Value:
+        """The same value, given memory: worth it where entries are read again and again."""
+        x.stored = True
+        return x
+
+    def running(
+        self, combine: str, shape: Shape, axis: int, dtype: Any, rule: Callable[..., Node]
+    ) -> Value:
+        """`rule(i, j, …)` added up, or multiplied, from the first entry along an axis to each."""
+        expression = rule(*self.counters(len(shape)))
+        return self._new(
+            shape, dtype, "running", expression=expression, combine=combine, call=axis
+        )
+
+    def scatter(
+        self,
+        base: Value,
+        combine: str,
+        extents: Shape,
+        place: Callable[..., Sequence[Node]],
+        rule: Callable[..., Node],
+    ) -> Value:
+        """A copy of `base` into which `rule(r, s, …)` is written at the index `place(r, s, …)`.
+
+        One after the other in the order of the counters. Places must lie inside.
+
+        Args:
+            combine: how with what is there: add, or; "" replaces it.
+        """
+        counters = self.counters(len(extents))
+        offset = self.graph.const(0, "i64")
+        for i, step in zip(place(*counters), strides(base.shape), strict=True):
+            offset = offset + i * step
+        entry = rule(*counters)
+        update = self.graph.make("update", entry.kind, offset, entry)
+        start = self.entry(base.shape, base.dtype, lambda *i: base(*i))
+        value = self._new(
+            base.shape, base.dtype, "scatter", expression=update, combine=combine,
+            extents=tuple(extents), parts=((start, 0, strides(base.shape)),),
+        )  # fmt: skip
+        value.operands = (start, *value.operands)
+        return value
 
     def reshape(self, x: Value, shape: Shape) -> Value:
         """The same entries in the same order under another shape."""

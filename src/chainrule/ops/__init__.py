@@ -9,6 +9,7 @@ from chainrule.ops import (
     choice,
     compare,
     complex,
+    control,
     diagonal,
     einsum,
     exponential_sum,

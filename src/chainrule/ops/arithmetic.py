@@ -11,6 +11,7 @@ import numpy as np
 from chainrule.base.errors import ArgumentError, DtypeError
 from chainrule.ir.primitive import Case, Draw, Irregular, Partials, Scalar
 from chainrule.ir.types import result_dtype, type_of
+from chainrule.ops import float_loops, whole_loops
 from chainrule.ops.family import (
     binary,
     each,
@@ -28,7 +29,7 @@ add = elementwise(
     np.add,
     Partials(1.0, 1.0),
     symbolic=lambda S, x, y: x + y,
-    lower=Scalar(lambda s, x, y: x + y),
+    lower=Scalar(lambda s, x, y: x | y if x.kind == "i1" else x + y),
     cases=binary(dtypes="dfD"),
     weak=True,
 )
@@ -86,7 +87,7 @@ reciprocal = elementwise(
     np.reciprocal,
     Partials(lambda y, x: -y * y),
     symbolic=lambda S, x: 1 / x,
-    lower=Scalar(lambda s, x: s.const(1, x.kind) / x),
+    lower=whole_loops.reciprocal,
     cases=unary(0.5, 2.0, dtypes="dfD"),
     irregular=(Irregular("domain", lambda y, x: np.equal(x, 0), "division by zero"),),
 )
@@ -115,6 +116,7 @@ cbrt = elementwise(
     np.cbrt,
     Partials(lambda y, x: np.divide(1.0 / 3.0, y * y)),
     symbolic=lambda S, x: S.Piecewise((S.cbrt(x), x >= 0), (-S.cbrt(-x), True)),
+    lower=Scalar(lambda s, x: s.call("cbrt", x)),
     cases=(*unary(0.1, 4.0, dtypes="df"), *unary(-4.0, -0.1)),
     irregular=(
         Irregular("infinite", lambda y, x: np.equal(x, 0), "the cube root is vertical at 0"),
@@ -132,6 +134,7 @@ hypot = elementwise(
     np.hypot,
     Partials(_leg, lambda z, x, y: _leg(z, y, x)),
     symbolic=lambda S, x, y: S.sqrt(x**2 + y**2),
+    lower=Scalar(lambda s, x, y: s.call("hypot", x, y)),
     cases=(*binary(right=(0.5, 2.0), dtypes="df"), *binary(left=(-2.0, -0.5))[:1]),
     irregular=(Irregular("kink", lambda z, x, y: np.equal(z, 0), "the tip of a cone"),),
 )
@@ -159,6 +162,7 @@ power = elementwise(
     np.power,
     Partials(_base_partial, _exponent_partial),
     symbolic=lambda S, x, y: x**y,
+    lower=whole_loops.power,
     cases=(
         *binary(left=(0.2, 2.0), right=(-2.0, 3.0), dtypes="dfD"),
         Case((2.0, Draw((3,)))),
@@ -193,7 +197,7 @@ constant_power = primitive(
     derivative=Partials(lambda y, x, n: n * x ** (n - 1) if n else 0.0),
     batch=elementwise_batch,
     symbolic=each(lambda S, x, *, n: x ** _exact(S, n)),
-    lower=None,
+    lower=Scalar(float_loops.constant_power),
     cases=(
         *unary(-2.0, 2.0, dtypes="dfD", params={"n": 3}),
         *unary(0.3, 2.0, dtypes="dfD", params={"n": 2.5}),

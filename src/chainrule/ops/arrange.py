@@ -279,6 +279,7 @@ def _broadcast_to(array: Any, shape: Any, subok: bool = False) -> Any:
         raise ShapeError(
             "broadcast_to: the array doesn't fit the shape",
             {"array": type_of(array), "shape": wanted},
+            "each axis must have the wanted length, or 1, from the last axis backwards",
         )
     return apply(broadcast_to, array, shape=wanted)
 
@@ -333,7 +334,7 @@ truncate = primitive(
     derivative=Flat(),
     batch=lambda op, size, args, batched, dtype: apply(op, *args, dtype=dtype),
     symbolic=None,
-    lower=None,
+    lower=lambda b, out, x, dtype: b.entry(out.shape, dtype, lambda *i: b.at(x, i, dtype)),
     cases=(Case((Draw((3,)),), {"dtype": np.dtype("i8")}),),
 )
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from chainrule.base.errors import TraceError
 from chainrule.base.place import Place
-from chainrule.ir.primitive import Case, Custom, Draw, Flat, Primitive
+from chainrule.ir.primitive import Case, Custom, Draw, Flat, Primitive, Scalar
 from chainrule.ir.types import ArrayType, type_of
 from chainrule.ops.family import primitive, unary
 from chainrule.tracing.stage import StageTrace
@@ -158,7 +158,7 @@ unseen = primitive(
     derivative=Custom(refuse, refuse, output=False),
     batch=lambda op, size, args, batched, rule, place: apply(op, *args, rule=rule, place=place),
     symbolic=lambda S, x, rule, place: x,
-    lower=None,
+    lower=Scalar(lambda s, x, rule, place: x),
     cases=(),
 )
 
@@ -172,7 +172,7 @@ stop_gradient = primitive(
     derivative=Flat(),
     batch=lambda op, size, args, batched: apply(op, *args),
     symbolic=lambda S, x: x,
-    lower=None,
+    lower=Scalar(lambda s, x: x),
     cases=unary(dtypes="dfD"),
     weak=True,
 )

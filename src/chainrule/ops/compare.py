@@ -9,6 +9,7 @@ import numpy as np
 
 from chainrule.ir.primitive import Case, Draw, Flat, Irregular, Scalar
 from chainrule.ir.types import ArrayType
+from chainrule.ops import float_loops, whole_loops
 from chainrule.ops.family import binary, broadcast, elementwise, elementwise_batch, primitive, unary
 from chainrule.tracing.table import TABLE, implements
 from chainrule.tracing.trace import apply
@@ -25,7 +26,7 @@ _EDGE = (Irregular("jump", lambda z, x, y: np.equal(x, y), "the comparison chang
 
 def _comparison(ufunc: np.ufunc, relation: str) -> Any:
     def lower(s: Any, x: Any, y: Any) -> Any:
-        return s.compare(relation.lower(), x, y)
+        return whole_loops.compared(s, relation.lower(), x, y)
 
     return elementwise(
         ufunc,
@@ -58,23 +59,25 @@ def _condition(S: Any, x: Any) -> Any:
 _TRUTHS = (Case((Draw((3,), dtype="?"), Draw((2, 1), dtype="?"))), *binary()[1:3])
 
 
-def _connective(ufunc: np.ufunc, name: str) -> Any:
+def _connective(ufunc: np.ufunc, name: str, lower: Callable[..., Any]) -> Any:
     return elementwise(
         ufunc,
         Flat(),
         symbolic=lambda S, x, y: getattr(S, name)(_condition(S, x), _condition(S, y)),
+        lower=Scalar(lower),
         cases=_TRUTHS,
     )
 
 
-logical_and = _connective(np.logical_and, "And")
-logical_or = _connective(np.logical_or, "Or")
-logical_xor = _connective(np.logical_xor, "Xor")
+logical_and = _connective(np.logical_and, "And", lambda s, x, y: x & y)
+logical_or = _connective(np.logical_or, "Or", lambda s, x, y: x | y)
+logical_xor = _connective(np.logical_xor, "Xor", lambda s, x, y: x ^ y)
 
 logical_not = elementwise(
     np.logical_not,
     Flat(),
     symbolic=lambda S, x: S.Not(_condition(S, x)),
+    lower=Scalar(lambda s, x: ~x),
     cases=(Case((Draw((3,), dtype="?"),)), *unary()[1:3]),
 )
 
@@ -88,16 +91,22 @@ _BITS = (
 )
 _SHIFTS = _BITS[1:]
 
-bitwise_and = elementwise(np.bitwise_and, Flat(), symbolic=None, cases=_BITS)
-bitwise_or = elementwise(np.bitwise_or, Flat(), symbolic=None, cases=_BITS)
-bitwise_xor = elementwise(np.bitwise_xor, Flat(), symbolic=None, cases=_BITS)
-left_shift = elementwise(np.left_shift, Flat(), symbolic=None, cases=_SHIFTS)
-right_shift = elementwise(np.right_shift, Flat(), symbolic=None, cases=_SHIFTS)
+
+def _bits(ufunc: np.ufunc, lower: Callable[..., Any], cases: tuple[Case, ...] = _BITS) -> Any:
+    return elementwise(ufunc, Flat(), symbolic=None, lower=Scalar(lower), cases=cases)
+
+
+bitwise_and = _bits(np.bitwise_and, lambda s, x, y: x & y)
+bitwise_or = _bits(np.bitwise_or, lambda s, x, y: x | y)
+bitwise_xor = _bits(np.bitwise_xor, lambda s, x, y: x ^ y)
+left_shift = _bits(np.left_shift, whole_loops.left, _SHIFTS)
+right_shift = _bits(np.right_shift, whole_loops.right, _SHIFTS)
 
 invert = elementwise(
     np.invert,
     Flat(),
     symbolic=None,
+    lower=Scalar(lambda s, x: ~x),
     cases=(Case((Draw((3,), dtype="?"),)), Case((Draw((3,), 0, 9, "i8"),))),
 )
 
@@ -110,13 +119,20 @@ _NUMBERS = (
 )
 _REALS = (*unary(dtypes="df"), _NUMBERS[-1])
 
-isfinite = elementwise(np.isfinite, Flat(), symbolic=None, cases=_NUMBERS)
-isinf = elementwise(np.isinf, Flat(), symbolic=None, cases=_NUMBERS)
-isnan = elementwise(np.isnan, Flat(), symbolic=None, cases=_NUMBERS)
-signbit = elementwise(np.signbit, Flat(), symbolic=None, cases=_REALS)
+
+def _special(ufunc: np.ufunc, lower: Callable[..., Any], cases: tuple[Case, ...]) -> Any:
+    return elementwise(ufunc, Flat(), symbolic=None, lower=Scalar(lower, cast=None), cases=cases)
 
 
-def _question(function: Callable[..., Any], cases: tuple[Case, ...]) -> Any:
+isfinite = _special(np.isfinite, float_loops.is_finite, _NUMBERS)
+isinf = _special(np.isinf, float_loops.is_infinite, _NUMBERS)
+isnan = _special(np.isnan, float_loops.is_nan, _NUMBERS)
+signbit = _special(np.signbit, float_loops.is_negative, _REALS)
+
+
+def _question(
+    function: Callable[..., Any], lower: Callable[..., Any], cases: tuple[Case, ...]
+) -> Any:
     """A NumPy function, not a ufunc, that answers true or false for every entry."""
     op = primitive(
         name=function.__name__,
@@ -125,7 +141,7 @@ def _question(function: Callable[..., Any], cases: tuple[Case, ...]) -> Any:
         derivative=Flat(),
         batch=elementwise_batch,
         symbolic=None,
-        lower=None,
+        lower=Scalar(lower, cast=None),
         cases=cases,
     )
 
@@ -136,10 +152,29 @@ def _question(function: Callable[..., Any], cases: tuple[Case, ...]) -> Any:
     return op
 
 
-isposinf = _question(np.isposinf, _REALS)
-isneginf = _question(np.isneginf, _REALS)
-iscomplex = _question(np.iscomplex, unary(dtypes="D"))
-isreal = _question(np.isreal, unary(dtypes="D"))
+isposinf = _question(np.isposinf, float_loops.equals(np.inf), _REALS)
+isneginf = _question(np.isneginf, float_loops.equals(-np.inf), _REALS)
+iscomplex = _question(np.iscomplex, lambda s, x: s.const(False, "i1"), unary(dtypes="D"))
+isreal = _question(np.isreal, lambda s, x: s.const(True, "i1"), unary(dtypes="D"))
+
+
+def _close(
+    b: Any, out: ArrayType, x: Any, y: Any, rtol: float, atol: float, equal_nan: bool
+) -> Any:
+    """NumPy's formula: the second operand is the measure."""
+    measure = np.result_type(y.dtype, 1.0)
+    common = np.result_type(x.dtype, measure)
+
+    def entry(*index: Any) -> Any:
+        first, second = b.at(x, index, common), b.at(y, index, common)
+        own = b.at(y, index, measure)
+        bound = b.cast(b.unary("abs", own) * rtol + atol, second.kind)
+        close = b.unary("abs", first - second) <= bound
+        close = (close & float_loops.is_finite(b, own)) | first.eq(second)
+        return close | (b.is_nan(first) & b.is_nan(second)) if equal_nan else close
+
+    return b.entry(out.shape, out.dtype, entry)
+
 
 isclose = primitive(
     name="isclose",
@@ -148,7 +183,7 @@ isclose = primitive(
     derivative=Flat(),
     batch=elementwise_batch,
     symbolic=None,
-    lower=None,
+    lower=_close,
     cases=binary(params={"rtol": 0.3, "atol": 0.1, "equal_nan": False}, dtypes="dfD"),
 )
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.ir.primitive import Custom, Irregular, Linear
+from chainrule.ir.primitive import Custom, Irregular, Linear, Scalar
 from chainrule.ir.types import ArrayType
 from chainrule.ops.family import each, elementwise_batch, elementwise_type, primitive, unary
 from chainrule.tracing.table import TABLE, implements
@@ -36,7 +36,7 @@ real = primitive(
     derivative=Linear(lambda g, x: _as_complex(g) if x.dtype.kind == "c" else g),
     batch=elementwise_batch,
     symbolic=each(lambda S, x: S.re(x)),
-    lower=None,
+    lower=Scalar(lambda s, x: x),
     cases=(*unary(), *unary(dtypes="D")[-1:]),
     view=lambda out: True,
 )
@@ -49,7 +49,7 @@ imag = primitive(
     derivative=Linear(lambda g, x: -1j * _as_complex(g) if x.dtype.kind == "c" else g),
     batch=elementwise_batch,
     symbolic=each(lambda S, x: S.im(x)),
-    lower=None,
+    lower=Scalar(lambda s, x: s.const(0, x.kind)),
     cases=unary(dtypes="D")[-1:],
     view=lambda out: True,
 )
@@ -61,7 +61,7 @@ conjugate = primitive(
     derivative=Linear(lambda g, x: np.conjugate(g)),
     batch=elementwise_batch,
     symbolic=each(lambda S, x: S.conjugate(x)),
-    lower=None,
+    lower=Scalar(lambda s, x: x),
     cases=unary(dtypes="D"),
 )
 
@@ -96,7 +96,7 @@ angle = primitive(
     derivative=Custom(_angle_forward),
     batch=elementwise_batch,
     symbolic=each(lambda S, x: S.arg(x)),
-    lower=None,
+    lower=Scalar(lambda s, x: s.call("arctan2", s.const(0, x.kind), x)),
     cases=(*unary(0.3, 2.0, dtypes="D")[-1:], *unary(dtypes="df")),
     irregular=(
         Irregular("jump", lambda y, x: np.equal(x, 0), "the angle of 0 is undefined"),
@@ -124,7 +124,7 @@ modulus = primitive(
     derivative=Custom(_modulus_forward),
     batch=elementwise_batch,
     symbolic=each(lambda S, x: S.Abs(x)),
-    lower=None,
+    lower=Scalar(lambda s, x: s.unary("abs", x)),
     cases=unary(0.3, 2.0, dtypes="D")[-1:],
     irregular=(Irregular("kink", lambda y, x: np.equal(x, 0), "the cone's tip"),),
 )

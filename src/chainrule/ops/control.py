@@ -17,14 +17,15 @@ while(cond, body, cond_consts, consts, lanes)
     `lanes`: this is a loop for a whole batch, in which examples that are done keep their values;
     what the body computes for those doesn't count, so NumPy's warnings are off.
 
-while_transpose(cond, body, back, cond_consts, consts, carry, saved)
+while_transpose(cond, body, back, cond_consts, consts, carry, saved, moving)
     operands  (*cond_consts, *consts, *init, *g)
     1. the loop runs forward: body (*consts, *carry) → (*carry, *saved). Per step the `saved` last
        outputs are kept, in a stack that grows with the steps.
     2. from the last step to the first: back (*consts, *sums, *g, *saved of that step) → (*sums, *g).
     result    (*sums, *g)
     The sums start at zero; their types, and those of g, are those of back's outputs. `carry`: how
-    many values the loop carries (of which only as many as there are g vary).
+    many values the loop carries (of which only as many as there are g vary). `moving`, one flag per
+    const and carry: which of them the results belong to; only rules need it.
 
 cond(branches)
     operands  (p, *xs)                           p is a boolean of shape ()
@@ -47,7 +48,6 @@ from chainrule.ir.program import Constant, Program
 from chainrule.ir.types import ArrayType, type_of
 from chainrule.ops.family import primitive
 from chainrule.tracing.runner import runner
-from chainrule.tracing.stage import evaluate
 from chainrule.tracing.table import TABLE
 
 # While a trace runs, NumPy's own names make buffers.
@@ -78,6 +78,10 @@ def _plain(x: Any, kind: ArrayType) -> Any:
     return kind.dtype.type(x) if type(x) in (bool, int, float, complex) else x[()]
 
 
+def _kinds(types: Any) -> list[Any]:
+    return [(kind.shape, kind.dtype) for kind in types]
+
+
 # ---- scan ----------------------------------------------------------------------------------------
 
 
@@ -102,6 +106,12 @@ def _scan_value(
     return (*state, *ys)
 
 
+def _scan_loops(
+    b: Any, out: Any, *xs: Any, body: Program, length: int, consts: int, carry: int, reverse: bool
+) -> Any:
+    return b.scan(body, length, consts, carry, reverse, xs, _kinds(out))
+
+
 scan = primitive(
     name="scan",
     type_rule=_scan_type,
@@ -115,7 +125,7 @@ scan = primitive(
     ),
     batch=_rule("scan", "batch"),
     symbolic=_written_out,
-    lower=None,
+    lower=_scan_loops,
     cases=(),
     multiple=True,
 )
@@ -141,6 +151,13 @@ def _while_value(
     return tuple(state)
 
 
+def _while_loops(
+    b: Any, out: Any, *xs: Any, cond: Program, body: Program, cond_consts: int, consts: int,
+    lanes: bool,
+) -> Any:  # fmt: skip
+    return b.while_loop(cond, body, cond_consts, consts, xs, _kinds(out))
+
+
 while_ = primitive(
     name="while",
     type_rule=_while_type,
@@ -153,7 +170,7 @@ while_ = primitive(
     ),
     batch=_rule("while", "batch"),
     symbolic=_written_out,
-    lower=None,
+    lower=_while_loops,
     cases=(),
     multiple=True,
 )
@@ -175,6 +192,7 @@ def _transpose_value(
     consts: int,
     carry: int,
     saved: int,
+    moving: tuple[bool, ...],
 ) -> tuple[Any, ...]:
     test, step, step_back = runner(cond), runner(body), runner(back)
     seen, fixed = xs[:cond_consts], xs[cond_consts : cond_consts + consts]
@@ -226,6 +244,10 @@ def _cond_value(p: Any, *xs: Any, branches: tuple[Program, Program]) -> tuple[An
     return tuple(map(_plain, runner(taken)(*xs), kinds))
 
 
+def _cond_loops(b: Any, out: Any, p: Any, *xs: Any, branches: Any) -> Any:
+    return b.cond(branches, (p, *xs), _kinds(out))
+
+
 cond = primitive(
     name="cond",
     type_rule=_cond_type,
@@ -238,7 +260,7 @@ cond = primitive(
     ),
     batch=_rule("cond", "batch"),
     symbolic=_written_out,
-    lower=None,
+    lower=_cond_loops,
     cases=(),
     multiple=True,
 )
@@ -246,16 +268,18 @@ cond = primitive(
 
 # ---- unrolled ------------------------------------------------------------------------------------
 
+# `evaluate`, or something like it that also watches what runs.
+Run = Callable[..., list[Any]]
+
 
 def _scan_unrolled(
-    *xs: Any, body: Program, length: int, consts: int, carry: int, reverse: bool
+    run: Run, *xs: Any, body: Program, length: int, consts: int, carry: int, reverse: bool
 ) -> tuple[Any, ...]:
     kinds = output_types(body)
     fixed, state, rows = xs[:consts], list(xs[consts : consts + carry]), xs[consts + carry :]
     steps = []
-    for k in range(length):
-        k = length - 1 - k if reverse else k
-        outs = evaluate(body, *fixed, *state, *[row[k] for row in rows])
+    for k in reversed(range(length)) if reverse else range(length):
+        outs = run(body, *fixed, *state, *[row[k] for row in rows])
         state = outs[:carry]
         steps.append(outs[carry:])
     steps = steps[::-1] if reverse else steps
@@ -267,17 +291,25 @@ def _scan_unrolled(
 
 
 def _while_unrolled(
-    *xs: Any, cond: Program, body: Program, cond_consts: int, consts: int, lanes: bool
+    run: Run,
+    *xs: Any,
+    cond: Program,
+    body: Program,
+    cond_consts: int,
+    consts: int,
+    lanes: bool,
 ) -> tuple[Any, ...]:
     seen, fixed = xs[:cond_consts], xs[cond_consts : cond_consts + consts]
     state = list(xs[cond_consts + consts :])
-    while bool(evaluate(cond, *seen, *state)[0]):
-        state = evaluate(body, *fixed, *state)
+    while bool(run(cond, *seen, *state)[0]):
+        state = run(body, *fixed, *state)
     return tuple(state)
 
 
-def _cond_unrolled(p: Any, *xs: Any, branches: tuple[Program, Program]) -> tuple[Any, ...]:
-    return tuple(evaluate(branches[0] if bool(p) else branches[1], *xs))
+def _cond_unrolled(
+    run: Run, p: Any, *xs: Any, branches: tuple[Program, Program]
+) -> tuple[Any, ...]:
+    return tuple(run(branches[0] if bool(p) else branches[1], *xs))
 
 
 # What a loop does, operation by operation, where values are known: for formulas and reports.

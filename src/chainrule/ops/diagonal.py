@@ -9,6 +9,7 @@ import numpy as np
 from chainrule.base.errors import ShapeError
 from chainrule.ir.primitive import Case, Draw, Linear
 from chainrule.ir.types import ArrayType, type_of
+from chainrule.ops import move_loops
 from chainrule.ops.family import normal_axis, primitive, structural
 from chainrule.tracing.table import TABLE, implements
 from chainrule.tracing.trace import apply
@@ -42,7 +43,7 @@ diagonal = primitive(
     derivative=Linear(_diagonal_transpose, selects=True),
     batch=lambda op, size, args, batched, offset: apply(op, args[0], offset=offset),
     symbolic=structural(lambda x, offset: np.diagonal(x, offset, -2, -1)),
-    lower=None,
+    lower=move_loops.diagonal,
     cases=(
         Case((Draw((3, 3)),), {"offset": 0}),
         Case((Draw((2, 4)),), {"offset": 1}),

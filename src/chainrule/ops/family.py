@@ -44,7 +44,7 @@ def elementwise(
     also: Sequence[Any] = (),
     weak: bool = False,
     irregular: tuple[Irregular, ...] = (),
-    lower: Scalar | None = None,
+    lower: Scalar | Rule | None = None,
 ) -> Primitive:
     """An operation that works entry by entry, entered under its ufunc.
 

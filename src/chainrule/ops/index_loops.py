@@ -115,12 +115,23 @@ def read(b: Any, out: ArrayType, x: Any, *arrays: Any, index: tuple[Any, ...]) -
 
 
 def _source(
-    b: Any, plan: _Plan, index: tuple[Any, ...], lengths: tuple[int, ...]
+    b: Any,
+    plan: _Plan,
+    index: tuple[Any, ...],
+    shape: tuple[int, ...],
+    lengths: tuple[int, ...],
+    arrays: tuple[Any, ...],
 ) -> tuple[Any, list[Any]]:
-    """For plain slices: whether x[index] holds this entry of x, and where along its own axes."""
+    """For slices and single numbers: does x[index] hold this entry of x, and where on its axes."""
     inside = b.const(True, "i1")
     own = [b.const(0, "i64")] * len(lengths)
-    for place, i in zip(plan.places, index, strict=True):
+    for place, i, length in zip(plan.places, index, shape, strict=True):
+        if place.array is not None:
+            first = (b.const(0, "i64"),) * _rank(arrays)
+            alone = _Plan(plan.places, tuple(range(len(first))))
+            number, _ = _picked(b, alone, first, arrays[place.array], length)
+            inside = inside & b.compare("eq", i, number)
+            continue
         if place.axis is None:
             inside = inside & b.compare("eq", i, b.const(place.start, "i64"))
             continue
@@ -144,11 +155,11 @@ def add_up(
 ) -> Any:
     """Zeros with g added at an index."""
     plan = _plan(shape, index, _rank(arrays))
-    if arrays:
+    if any(array.size != 1 for array in arrays):
         return None
 
     def entry(*i: Any) -> Any:
-        inside, own = _source(b, plan, i, g.shape)
+        inside, own = _source(b, plan, i, shape, g.shape, arrays)
         return b.select(inside, g(*own), 0)
 
     return b.entry(shape, g.dtype, entry)

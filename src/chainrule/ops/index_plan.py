@@ -103,7 +103,9 @@ def _axes_of(x: Any, entries: list[Any]) -> list[int]:
     used, ndim = sum(widths), len(x.shape)
     if used > ndim:
         raise OutOfBoundsError(
-            "too many indices for the array", {"array": type_of(x), "indices": used}
+            "too many indices for the array",
+            {"array": type_of(x), "indices": used},
+            "use at most one index per axis",
         )
     if sum(entry is Ellipsis for entry in entries) > 1:
         raise OutOfBoundsError("an index can hold only one ellipsis (...)")
@@ -134,6 +136,7 @@ def _positions(mask: Any, x: Any, axis: int) -> tuple[Any, ...]:
         raise OutOfBoundsError(
             "a mask must have the shape of the axes that it picks from",
             {"array": type_of(x), "mask": type_of(mask)},
+            "make the mask from the array itself, as in x[x > 0]",
         )
     known = ground(mask)
     if known is None:

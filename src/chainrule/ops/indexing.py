@@ -248,7 +248,9 @@ def _check_fit(place: ArrayType, v: ArrayType) -> None:
 
 def _misfit(place: ArrayType, v: ArrayType) -> ShapeError:
     return ShapeError(
-        "a value doesn't fit the place that it is written to", {"place": place, "value": v}
+        "a value doesn't fit the place that it is written to",
+        {"place": place, "value": v},
+        "write a value of the place's shape, or one that broadcasts to it",
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from chainrule.base.errors import ShapeError
 from chainrule.ir.primitive import Case, Draw, Linear, Primitive
 from chainrule.ir.types import ArrayType, result_dtype, type_of
+from chainrule.ops import move_loops
 from chainrule.ops.family import normal_axis, primitive, strong, structural
 from chainrule.tracing.creation import has_traced
 from chainrule.tracing.table import TABLE, implements
@@ -51,7 +52,7 @@ stack = primitive(
     derivative=Linear(_stack_transpose, args=None),
     batch=_join_batch,
     symbolic=structural(lambda *xs, axis: np.stack(xs, axis)),
-    lower=None,
+    lower=move_loops.stack,
     cases=(
         Case((Draw(()), Draw(()), Draw(())), {"axis": 0}),
         Case((Draw((2, 3)), Draw((2, 3))), {"axis": 1}),
@@ -107,7 +108,7 @@ concatenate = primitive(
     derivative=Linear(_concatenate_transpose, args=None),
     batch=_join_batch,
     symbolic=structural(lambda *xs, axis: np.concatenate(xs, axis)),
-    lower=None,
+    lower=move_loops.concatenate,
     cases=(
         Case((Draw((2,)), Draw((3,))), {"axis": 0}),
         Case((Draw((2, 3)), Draw((2, 1)), Draw((2, 0))), {"axis": 1}),

@@ -125,7 +125,8 @@ def _matmul_loops(b: Any, out: ArrayType, x: Any, y: Any) -> Any:
         second = b.at(y, (*right, k, *column), out.dtype)
         return first * second
 
-    return b.fold("add", out.shape, (inner,), out.dtype, entry)
+    combine = "or" if out.dtype.kind == "b" else "add"
+    return b.fold(combine, out.shape, (inner,), out.dtype, entry)
 
 
 matmul = primitive(

@@ -63,7 +63,7 @@ def _extreme(name: str, ufunc: np.ufunc, worse: np.ufunc) -> Primitive:
             op, args[0], axis=tuple(a + 1 for a in axis)
         ),
         symbolic=symbolic,
-        lower=None,
+        lower=lambda b, out, x, axis: b.reduce(name, out, x, axis),
         cases=(
             Case((Draw((3,)),), {"axis": (0,)}),
             Case((Draw((2, 3, 4)),), {"axis": (0, 2)}),

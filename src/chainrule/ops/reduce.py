@@ -68,18 +68,6 @@ def _reduced(
     return np.reshape(result, ones_at(a.shape, axes))
 
 
-def folded(b: Any, combine: str, out: ArrayType, x: Any, axis: Axes) -> Any:
-    """The entries of x along some axes, combined."""
-
-    def entry(*index: Any) -> Any:
-        own, over = iter(index[: len(out.shape)]), iter(index[len(out.shape) :])
-        place = tuple(next(over) if k in axis else next(own) for k in range(x.ndim))
-        return b.at(x, place, out.dtype)
-
-    extents = tuple(x.shape[k] for k in axis)
-    return b.fold(combine, out.shape, extents, out.dtype, entry)
-
-
 # ---- sum -----------------------------------------------------------------------------------------
 
 sum_ = primitive(
@@ -89,7 +77,7 @@ sum_ = primitive(
     derivative=Linear(lambda g, x, axis: _spread(g, x.shape, axis)),
     batch=_reduce_batch,
     symbolic=structural(lambda x, axis: np.add.reduce(x, axis=axis)),
-    lower=lambda b, out, x, axis: folded(b, "add", out, x, axis),
+    lower=lambda b, out, x, axis: b.reduce("add", out, x, axis),
     cases=_CASES,
 )
 
@@ -166,7 +154,7 @@ prod = primitive(
     derivative=Custom(_prod_forward, _prod_reverse),
     batch=_reduce_batch,
     symbolic=structural(lambda x, axis: np.multiply.reduce(x, axis=axis)),
-    lower=None,
+    lower=lambda b, out, x, axis: b.reduce("mul", out, x, axis),
     cases=(*_CASES, Case((np.array([0.0, 2.0, 3.0, 0.0, -1.0]),), {"axis": (0,)}, "zeros")),
 )
 
@@ -199,7 +187,7 @@ any_ = primitive(
     derivative=Flat(),
     batch=_reduce_batch,
     symbolic=None,
-    lower=None,
+    lower=lambda b, out, x, axis: b.reduce("or", out, x, axis),
     cases=(*_CASES, Case((Draw((2, 3), dtype="?"),), {"axis": (1,)})),
 )
 
@@ -210,7 +198,7 @@ all_ = primitive(
     derivative=Flat(),
     batch=_reduce_batch,
     symbolic=None,
-    lower=None,
+    lower=lambda b, out, x, axis: b.reduce("and", out, x, axis),
     cases=(*_CASES, Case((Draw((2, 3), dtype="?"),), {"axis": (1,)})),
 )
 

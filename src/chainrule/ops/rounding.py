@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.ir.primitive import Case, Draw, Flat, Irregular, Partials
+from chainrule.ir.primitive import Case, Draw, Flat, Irregular, Partials, Scalar
+from chainrule.ops import float_loops, whole_loops
 from chainrule.ops.family import (
     binary,
     elementwise,
@@ -30,17 +31,28 @@ _HALF_STEP = (
 _WHOLE = (*unary(dtypes="df"), Case((Draw((3,), dtype="i8"),)))
 
 floor = elementwise(
-    np.floor, Flat(), symbolic=lambda S, x: S.floor(x), cases=_WHOLE, irregular=_STEP
+    np.floor,
+    Flat(),
+    symbolic=lambda S, x: S.floor(x),
+    lower=Scalar(float_loops.whole("floor")),
+    cases=_WHOLE,
+    irregular=_STEP,
 )
 
 ceil = elementwise(
-    np.ceil, Flat(), symbolic=lambda S, x: S.ceiling(x), cases=_WHOLE, irregular=_STEP
+    np.ceil,
+    Flat(),
+    symbolic=lambda S, x: S.ceiling(x),
+    lower=Scalar(float_loops.whole("ceil")),
+    cases=_WHOLE,
+    irregular=_STEP,
 )
 
 trunc = elementwise(
     np.trunc,
     Flat(),
     symbolic=lambda S, x: S.sign(x) * S.floor(S.Abs(x)),
+    lower=Scalar(float_loops.whole("trunc")),
     cases=_WHOLE,
     irregular=(
         Irregular(
@@ -51,7 +63,14 @@ trunc = elementwise(
     ),
 )
 
-rint = elementwise(np.rint, Flat(), symbolic=None, cases=unary(dtypes="dfD"), irregular=_HALF_STEP)
+rint = elementwise(
+    np.rint,
+    Flat(),
+    symbolic=None,
+    lower=Scalar(lambda s, x: s.unary("rint", x)),
+    cases=unary(dtypes="dfD"),
+    irregular=_HALF_STEP,
+)
 
 round_ = primitive(
     name="round",
@@ -62,7 +81,7 @@ round_ = primitive(
     derivative=Flat(),
     batch=elementwise_batch,
     symbolic=None,
-    lower=None,
+    lower=Scalar(float_loops.rounded),
     cases=(
         *unary(dtypes="dfD", params={"decimals": 0}),
         *unary(params={"decimals": 2}),
@@ -106,6 +125,7 @@ sign = elementwise(
     np.sign,
     Flat(),
     symbolic=lambda S, x: S.sign(x),
+    lower=Scalar(float_loops.sign),
     cases=(*unary(dtypes="df"), Case((Draw((3,), dtype="i8"),))),
     irregular=_AT_ZERO,
 )
@@ -125,6 +145,7 @@ absolute = elementwise(
     np.absolute,
     Partials(lambda y, x: np.sign(x)),
     symbolic=lambda S, x: S.Piecewise((x, x > 0), (-x, x < 0), (S.Integer(0), True)),
+    lower=Scalar(float_loops.absolute),
     cases=(*unary(0.1, 2.0, dtypes="df"), *unary(-2.0, -0.1)),
     weak=True,
     irregular=(Irregular("kink", lambda y, x: np.equal(x, 0), "the slopes are −1 and 1"),),
@@ -140,6 +161,7 @@ fabs = elementwise(
     np.fabs,
     Partials(lambda y, x: np.sign(x)),
     symbolic=lambda S, x: S.Piecewise((x, x > 0), (-x, x < 0), (S.Integer(0), True)),
+    lower=Scalar(float_loops.absolute),
     cases=absolute.cases,
     irregular=absolute.irregular,
 )
@@ -148,6 +170,7 @@ copysign = elementwise(
     np.copysign,
     Partials(lambda z, x, y: np.sign(x) * np.copysign(np.result_type(x, y).type(1), y), 0.0),
     symbolic=None,
+    lower=Scalar(lambda s, x, y: s.copysign(x, y)),
     cases=(*binary(right=(0.2, 2.0), dtypes="df"), *binary(left=(-2.0, -0.2))),
     irregular=(
         Irregular(
@@ -162,13 +185,26 @@ heaviside = elementwise(
     np.heaviside,
     Partials(0.0, lambda z, x, y: np.equal(x, 0)),
     symbolic=lambda S, x, y: S.Piecewise((1, x > 0), (0, x < 0), (y, True)),
+    lower=Scalar(float_loops.heaviside),
     cases=(*binary(left=(0.2, 2.0), dtypes="df"), *binary(left=(-2.0, -0.2))[:1]),
     irregular=(Irregular("jump", lambda z, x, y: np.equal(x, 0), "the step"),),
 )
 
-nextafter = elementwise(np.nextafter, Partials(1.0, 0.0), symbolic=None, cases=binary(dtypes="df"))
+nextafter = elementwise(
+    np.nextafter,
+    Partials(1.0, 0.0),
+    symbolic=None,
+    lower=Scalar(float_loops.next_after),
+    cases=binary(dtypes="df"),
+)
 
-spacing = elementwise(np.spacing, Flat(), symbolic=None, cases=unary(dtypes="df"))
+spacing = elementwise(
+    np.spacing,
+    Flat(),
+    symbolic=None,
+    lower=Scalar(float_loops.spacing),
+    cases=unary(dtypes="df"),
+)
 
 
 # ---- quotients and remainders --------------------------------------------------------------------
@@ -193,6 +229,7 @@ floor_divide = elementwise(
     np.floor_divide,
     Flat(),
     symbolic=lambda S, x, y: S.floor(x / y),
+    lower=whole_loops.division("floor_divide", whole_loops.floored),
     cases=_PAIRS,
     weak=True,
     irregular=(_MULTIPLE, _BY_ZERO),
@@ -202,6 +239,7 @@ remainder = elementwise(
     np.remainder,
     Partials(1.0, lambda z, x, y: -np.floor_divide(x, y)),
     symbolic=None,  # SymPy leaves the derivative of floor undone
+    lower=whole_loops.division("remainder", whole_loops.modulo),
     cases=_REMAINDERS,
     weak=True,
     irregular=(_MULTIPLE, _BY_ZERO),
@@ -211,6 +249,7 @@ fmod = elementwise(
     np.fmod,
     Partials(1.0, lambda z, x, y: -np.trunc(np.divide(x, y))),
     symbolic=None,
+    lower=whole_loops.division("fmod", whole_loops.rest),
     cases=_REMAINDERS,
     irregular=(_MULTIPLE, _BY_ZERO),
 )

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import UnsupportedError
-from chainrule.ir.primitive import Case, Draw, Irregular, Partials, Primitive, Rule
+from chainrule.ir.primitive import Case, Draw, Irregular, Partials, Primitive, Rule, Scalar
+from chainrule.ops import float_loops
 from chainrule.ir.types import ArrayType
 from chainrule.ops.family import binary, each, elementwise_batch, elementwise_type, primitive, unary
 from chainrule.tracing.table import TABLE, implements, implements_special
@@ -35,6 +36,7 @@ def _function(
     cases: tuple[Case, ...],
     irregular: tuple[Irregular, ...] = (),
     also: tuple[str, ...] = (),
+    lower: Scalar | None = None,
 ) -> Primitive:
     """A ufunc of scipy.special, by its partial derivatives."""
     op = primitive(
@@ -44,12 +46,19 @@ def _function(
         derivative=Partials(*partials),
         batch=elementwise_batch,
         symbolic=None if symbolic is None else each(symbolic),
-        lower=None,
+        lower=lower,
         cases=cases,
         irregular=irregular,
     )
     implements_special(name, *also)(functools.partial(apply, op))
     return op
+
+
+def _own(name: str, operands: int = 1) -> Scalar:
+    """The compiler's own function of this name."""
+    if operands == 1:
+        return Scalar(lambda s, x: s.call(name, x))
+    return Scalar(lambda s, x, y: s.call(name, x, y))
 
 
 def _outside(reason: str) -> tuple[Irregular, ...]:
@@ -65,6 +74,7 @@ expit = _function(
     "expit",
     lambda y, x: y * (1 - y),
     symbolic=lambda S, x: 1 / (1 + S.exp(-x)),
+    lower=_own("expit"),
     cases=unary(dtypes="df"),
 )
 
@@ -72,6 +82,7 @@ logit = _function(
     "logit",
     lambda y, x: np.divide(1.0, x * (1 - x)),
     symbolic=lambda S, x: S.log(x / (1 - x)),
+    lower=Scalar(float_loops.logit),
     cases=unary(0.1, 0.9, dtypes="df"),
     irregular=_outside("logit outside [0, 1]"),
 )
@@ -80,6 +91,7 @@ log_expit = _function(
     "log_expit",
     lambda y, x: apply(expit, -x),
     symbolic=lambda S, x: -S.log(1 + S.exp(-x)),
+    lower=_own("log_expit"),
     cases=unary(dtypes="df"),
 )
 
@@ -90,6 +102,7 @@ erf = _function(
     "erf",
     lambda y, x: np.exp(-x * x) * (2 / _ROOT_PI),
     symbolic=lambda S, x: S.erf(x),
+    lower=_own("erf"),
     cases=unary(dtypes="dfD"),
 )
 
@@ -97,6 +110,7 @@ erfc = _function(
     "erfc",
     lambda y, x: np.exp(-x * x) * (-2 / _ROOT_PI),
     symbolic=lambda S, x: S.erfc(x),
+    lower=_own("erfc"),
     cases=unary(dtypes="dfD"),
 )
 
@@ -127,6 +141,7 @@ ndtr = _function(
     "ndtr",
     lambda y, x: np.exp(-x * x / 2) / _ROOT_2PI,
     symbolic=lambda S, x: (1 + S.erf(x / S.sqrt(2))) / 2,
+    lower=_own("ndtr"),
     cases=unary(dtypes="df"),
 )
 
@@ -198,6 +213,7 @@ digamma = _function(
     "digamma",
     lambda y, x: apply(polygamma, x, order=1),
     symbolic=lambda S, x: S.digamma(x),
+    lower=_own("digamma"),
     cases=unary(0.5, 3.0, dtypes="df"),
     irregular=_poles("a pole at 0, −1, −2 …"),
     also=("psi",),
@@ -213,6 +229,7 @@ gammaln = _function(
     lambda y, x: apply(digamma, x),
     # log|Γ|: for SymPy the logarithm of a number that may be negative.
     symbolic=lambda S, x: S.log(S.Abs(S.gamma(x))) if x.is_negative else S.loggamma(x),
+    lower=_own("gammaln"),
     cases=(*unary(0.5, 3.0, dtypes="df"), *unary(-1.8, -1.2)[1:2]),
     irregular=_poles("a pole at 0, −1, −2 …"),
 )
@@ -221,6 +238,7 @@ gamma = _function(
     "gamma",
     lambda y, x: y * apply(digamma, x),
     symbolic=lambda S, x: S.gamma(x),
+    lower=_own("gamma"),
     cases=(*unary(0.5, 3.0, dtypes="df"), *unary(-1.8, -1.2)[1:2]),
     irregular=_poles("a pole at 0, −1, −2 …"),
 )
@@ -271,6 +289,7 @@ xlogy = _function(
     symbolic=lambda S, x, y: S.Piecewise(
         (S.Integer(0), S.Eq(x, 0) & S.Eq(y, 0)), (x * S.log(y), True)
     ),
+    lower=_own("xlogy", 2),
     cases=(*binary(*_POSITIVE), Case((np.zeros(3), Draw((3,), 0.2, 2.0)), note="zero")),
     irregular=_LOG_OF_ZERO,
 )
@@ -282,6 +301,7 @@ xlog1py = _function(
     symbolic=lambda S, x, y: S.Piecewise(
         (S.Integer(0), S.Eq(x, 0) & S.Eq(y, -1)), (x * S.log(1 + y), True)
     ),
+    lower=_own("xlog1py", 2),
     cases=(*binary(*_POSITIVE), Case((np.zeros(3), Draw((3,), 0.2, 2.0)), note="zero")),
 )
 
@@ -289,6 +309,7 @@ entr = _function(
     "entr",
     lambda y, x: -1 - np.log(x),
     symbolic=lambda S, x: S.Piecewise((-x * S.log(x), x > 0), (0, S.Eq(x, 0)), (-S.oo, True)),
+    lower=Scalar(float_loops.entr),
     cases=unary(0.2, 2.0, dtypes="df"),
     irregular=(
         Irregular("infinite", lambda y, x: np.equal(x, 0), "the entropy is vertical at 0"),
@@ -301,6 +322,7 @@ rel_entr = _function(
     lambda z, x, y: np.log(np.divide(x, y)) + 1,
     lambda z, x, y: -_ratio(x, y),
     symbolic=lambda S, x, y: x * S.log(x / y),
+    lower=Scalar(float_loops.rel_entr),
     cases=binary(*_POSITIVE),
     irregular=(
         Irregular("infinite", lambda z, x, y: np.equal(x, 0), "vertical at 0"),
@@ -313,6 +335,7 @@ kl_div = _function(
     lambda z, x, y: np.log(np.divide(x, y)),
     lambda z, x, y: 1 - _ratio(x, y),
     symbolic=lambda S, x, y: x * S.log(x / y) - x + y,
+    lower=Scalar(float_loops.kl_div),
     cases=binary(*_POSITIVE),
     irregular=rel_entr.irregular,
 )

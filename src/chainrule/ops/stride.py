@@ -8,6 +8,7 @@ import numpy as np
 
 from chainrule.ir.primitive import Case, Draw, Linear, Primitive
 from chainrule.ir.types import ArrayType
+from chainrule.ops import move_loops
 from chainrule.ops.family import PRIMITIVES, primitive, structural
 from chainrule.ops.index_plan import Spot
 from chainrule.tracing.table import implements
@@ -60,7 +61,7 @@ strided = primitive(
     ),
     batch=_batch,
     symbolic=structural(_value),
-    lower=None,
+    lower=move_loops.strided,
     cases=(
         Case((Draw((6,)),), {"start": 1, "shape": (3,), "steps": (2,)}),
         Case((Draw((2, 3)),), {"start": 5, "shape": (3, 2), "steps": (-1, -3)}),

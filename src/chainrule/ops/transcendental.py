@@ -9,6 +9,7 @@ import numpy as np
 
 from chainrule.ir.primitive import Irregular, Partials, Primitive, Scalar
 from chainrule.ir.types import ArrayType
+from chainrule.ops import float_loops
 from chainrule.ops.family import binary, each, elementwise, elementwise_batch, primitive, unary
 from chainrule.tracing.table import TABLE, implements
 from chainrule.tracing.trace import apply
@@ -114,6 +115,7 @@ logaddexp2 = elementwise(
         lambda z, x, y: np.exp2(_share(y, z)),
     ),
     symbolic=lambda S, x, y: S.log(2**x + 2**y) / S.log(2),
+    lower=Scalar(float_loops.logaddexp2),
     cases=binary(dtypes="df"),
 )
 
@@ -260,7 +262,13 @@ arctanh = elementwise(
 
 
 def _turned(ufunc: np.ufunc, factor: float, symbolic: Any) -> Any:
-    return elementwise(ufunc, Partials(factor), symbolic=symbolic, cases=unary(dtypes="df"))
+    return elementwise(
+        ufunc,
+        Partials(factor),
+        symbolic=symbolic,
+        lower=Scalar(lambda s, x: x * factor),
+        cases=unary(dtypes="df"),
+    )
 
 
 deg2rad = _turned(np.deg2rad, math.pi / 180, lambda S, x: x * S.pi / 180)
@@ -314,7 +322,7 @@ sinc: Primitive = primitive(
     derivative=Partials(lambda y, x, order: apply(sinc, x, order=order + 1)),
     batch=elementwise_batch,
     symbolic=each(_sinc_symbolic),
-    lower=None,
+    lower=Scalar(float_loops.sinc),
     cases=(
         *unary(dtypes="df", params={"order": 0}),
         *unary(0.5, 5.0, params={"order": 1})[:3],

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
+import sys
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from chainrule.base.errors import TraceError
+from chainrule.base.place import INTERNAL, Place, user_place
 from chainrule.base.trees import flatten
-from chainrule.ir.program import Program
-from chainrule.ir.types import ArrayType
+from chainrule.ir.primitive import Primitive
+from chainrule.ir.program import Equation, Program, Var
+from chainrule.ir.types import ArrayType, type_of
+from chainrule.ops.family import PRIMITIVES
+from chainrule.run.randomness import without_randomness
+from chainrule.tracing.buffer import Buffer
 from chainrule.tracing.creation import as_traced_leaf
+from chainrule.tracing.recording import recording
 from chainrule.tracing.stage import StageTrace, close
 from chainrule.tracing.swap import swapped
 from chainrule.tracing.trace import resolve, snapshot
@@ -20,25 +30,118 @@ class LiveTrace(StageTrace):
     """A trace without values in which arrays from outside aren't copied.
 
     The compiled function reads them anew at every call, as the function itself would.
+
+    Attributes:
+        live: id → array, of those from outside.
+        used: id → (array, a copy as it was, the user's place), of those that became an operand.
+        computed: whether the user computed something from plain arrays that became an operand:
+            from which, nobody knows.
     """
 
-    __slots__ = ("live",)
+    __slots__ = ("computed", "live", "used")
     kind = "function compiled by cr.jit"
 
     def __init__(self, live: Iterable[np.ndarray] = ()) -> None:
         super().__init__()
         self.live = {id(array): array for array in live}
+        self.used: dict[int, tuple[np.ndarray, bytes, Place | None]] = {}
+        self.computed = False
 
-    def is_live(self, array: Any) -> bool:
-        """Whether an array is one from outside, or a view of one."""
+    def root(self, array: Any) -> np.ndarray | None:
+        """The array from outside whose memory this one is, or part of."""
         while isinstance(array, np.ndarray):
             if id(array) in self.live:
-                return True
+                return array
             array = array.base
-        return False
+        return None
+
+    def is_live(self, array: np.ndarray) -> bool:
+        """Whether an array is from outside; if so, from now on nothing may be written to it."""
+        root = self.root(array)
+        if root is None:
+            return False
+        if id(root) not in self.used:
+            self.used[id(root)] = root, root.tobytes(), user_place(2)
+        else:
+            self.check(root)
+        return True
 
     def own(self, array: np.ndarray) -> Any:
-        return array if self.is_live(array) else super().own(array)
+        own = super().own(array)
+        if type(own) is np.ndarray and own is not array:
+            own.setflags(write=False)  # nobody's to change: the optimiser may rely on it
+        return own
+
+    def check(self, root: np.ndarray) -> None:
+        """Refuse an array that the function itself writes to: it would do so only this once."""
+        _, before, place = self.used[id(root)]
+        if root.tobytes() != before:
+            raise TraceError(
+                "the function writes into an array from outside, which it also computes with",
+                {"array": type_of(root)},
+                "compiled, that would happen only once: make the array inside, or return the "
+                "new one",
+                where=place,
+            )
+
+    def process(self, op: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        if not self.computed and any(self._is_computed(a) for a in args):
+            self.computed = _from_user()
+        return super().process(op, args, params)
+
+    def _is_computed(self, value: Any) -> bool:
+        if isinstance(value, np.generic):
+            return True
+        if type(value) is not np.ndarray or isinstance(value.base, Buffer):
+            return False
+        return self.root(value) is None
+
+
+def _from_user() -> bool:
+    """Whether an operation is the user's own, and not one of a derivative's or a batch's rule."""
+    frame = sys._getframe(2)
+    while frame is not None and INTERNAL[frame.f_code.co_filename]:
+        if frame.f_globals.get("__name__", "").startswith(("chainrule.transform", "chainrule.ops")):
+            return False
+        frame = frame.f_back  # type: ignore[assignment]
+    return True
+
+
+def _without_transposes(program: Program, trace: LiveTrace) -> Program:
+    """A captured array seen with its axes in another order as just that: an equation.
+
+    So compiled code reads the array where it lies, and sees which one it is.
+    """
+    numbers = {id(array): var for var, array in program.captured}
+    captured: list[tuple[Var, Any]] = []
+    equations: list[Equation] = []
+    count = 1 + max((var.number for var in program.variables()), default=-1)
+    for var, array in program.captured:
+        root = trace.root(array) if isinstance(array, np.ndarray) else None
+        axes = None if root is None or root is array else _order(array, root)
+        if root is None or axes is None:
+            captured.append((var, array))
+            continue
+        if id(root) not in numbers:
+            numbers[id(root)] = Var(count, type_of(root))
+            captured.append((numbers[id(root)], root))
+            count += 1
+        transpose = PRIMITIVES["transpose"]
+        equations.append(Equation(transpose, (numbers[id(root)],), {"axes": axes}, (var,)))
+    if not equations:
+        return program
+    return replace(program, captured=tuple(captured), equations=(*equations, *program.equations))
+
+
+def _order(view: np.ndarray, root: np.ndarray) -> tuple[int, ...] | None:
+    """The axes by which `root.transpose(axes)` is this view; None if it's another kind of view."""
+    if view.ctypes.data != root.ctypes.data or view.ndim != root.ndim or view.ndim > 6:
+        return None
+    rows = list(zip(root.shape, root.strides, strict=True))
+    for axes in itertools.permutations(range(root.ndim)):
+        if [rows[k] for k in axes] == list(zip(view.shape, view.strides, strict=True)):
+            return axes
+    return None
 
 
 def record(
@@ -47,15 +150,19 @@ def record(
     names: Sequence[str],
     name: str,
     live: Iterable[np.ndarray] = (),
-) -> Program:
-    """The program of `f(leaves)` for leaves of these types."""
+) -> tuple[Program, LiveTrace]:
+    """The program of `f(leaves)` for leaves of these types, and the trace that recorded it."""
     trace = LiveTrace(live)
     inputs = [trace.abstract(kind) for kind in kinds]
     heads = [snapshot(t) for t in inputs]
     try:
-        with swapped():
+        with swapped(), without_randomness(), recording(trace.is_live):
             outs, out_tree = flatten(f(inputs))
             outs = [resolve(as_traced_leaf(out)) for out in outs]
+            for array, _, _ in list(trace.used.values()):
+                trace.check(array)
+            trace.open = False
+            program = close(trace, heads, outs, name, None, out_tree, names)
+            return _without_transposes(program, trace), trace
     finally:
         trace.open = False
-    return close(trace, heads, outs, name, None, out_tree, names)

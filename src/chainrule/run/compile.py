@@ -22,6 +22,7 @@ from chainrule.run.numpy_engine import Failed, python_number
 _ALIGN = 64
 _INTERRUPTED = -1
 _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p)
+_POLL = ctypes.CFUNCTYPE(ctypes.c_int32)
 _RUN = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
 
 
@@ -41,11 +42,12 @@ class NativeExecutable:
         lowered = lower(program)
         self.program = program
         self.module: Module = module_of(lowered, DEFINITIONS, host_target())
-        self.literals = lowered.literals
+        self.callbacks = lowered.callbacks
         self.machine = engine.load(self.module.text)
         self._run = _RUN(self.machine.address("run"))
         self._error = threading.local()
         self._callback = _CALLBACK(self._call_back)
+        self._poll = _POLL(self._polled)
         self._inputs = [var.type for var in (*program.inputs, *(v for v, _ in program.captured))]
         self._outputs = [
             type_of(o.value) if isinstance(o, Constant) else o.type for o in program.outputs
@@ -69,12 +71,15 @@ class NativeExecutable:
             for value, kind in zip((*leaves, *captured), self._inputs, strict=True)
         ]
         made = [np.empty(kind.shape, kind.dtype) for kind in self._outputs]
-        arrays = [*given, *self.literals, *made]
+        arrays = [*given, *made]
         arguments = (ctypes.c_void_p * len(arrays))(*[a.ctypes.data for a in arrays])
         scratch = np.empty(self.module.scratch + _ALIGN, np.uint8)
         start = scratch.ctypes.data
         table = (ctypes.c_void_p * 4)(
-            start + -start % _ALIGN, ctypes.cast(self._callback, ctypes.c_void_p), None, None
+            start + -start % _ALIGN,
+            ctypes.cast(self._callback, ctypes.c_void_p),
+            ctypes.cast(self._poll, ctypes.c_void_p),
+            None,
         )
         code = self._run(ctypes.addressof(arguments), ctypes.addressof(table))
         if code == _INTERRUPTED:
@@ -91,11 +96,25 @@ class NativeExecutable:
     def _call_back(self, number: int, pointers: int) -> int:
         """Run one equation on the NumPy engine, in the middle of native code."""
         try:
-            _perform(self.program.equations[number], pointers)
+            _perform(self.callbacks[number], pointers)
         except BaseException as error:  # it must not pass through native code: raised by the caller
             self._error.value = error
             return 1
         return 0
+
+
+    def _polled(self) -> int:
+        """Let Python do what is due, Ctrl-C above all."""
+        try:
+            signals()
+        except BaseException as error:  # raised by the caller, as above
+            self._error.value = error
+            return 1
+        return 0
+
+
+def signals() -> None:
+    """A point where Python's signal handlers run."""
 
 
 def _as_numpy(array: np.ndarray, kind: Any) -> Any:

@@ -4,74 +4,270 @@ from __future__ import annotations
 
 import functools
 import inspect
+import operator
 import threading
+import weakref
 from collections.abc import Callable, Sequence
+from types import MethodType
 from typing import Any
 
-from chainrule.base.trees import unflatten
+from chainrule.base.errors import ArgumentError, UnsupportedError
 from chainrule.ir.program import Program
 from chainrule.ir.types import type_of
 from chainrule.run.capture import record
-from chainrule.run.numpy_engine import NumpyExecutable
-from chainrule.run.signature import Call, Inline, Static, leaf_names, rebuilt, take_apart
+from chainrule.run.guards import State, survey
+from chainrule.run.randomness import frozen, states
+from chainrule.run.retrace import Retraces
+from chainrule.run.signature import (
+    Call,
+    Inline,
+    Static,
+    fixed_values,
+    leaf_names,
+    rebuilt,
+    take_apart,
+)
+from chainrule.run.variant import Unit, Variant
+from chainrule.tracing.tracer import Tracer
 from chainrule.transform.arguments import check_callable
 
+_MOST_VARIANTS = 8  # per kind of arguments: for values from outside that come and go
+_MOST_INSTANCES = 64
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
-class Entry:
-    """One compiled program."""
 
-    def __init__(self, program: Program, executable: Any) -> None:
-        self.program = program
-        self.executable = executable
-        self.captured = [value for _, value in program.captured]
-        self.out_tree = program.out_tree
+class _Cache:
+    """The programs made so far for one function."""
 
-    def call(self, leaves: list[Any], out: Any) -> Any:
-        results = self.executable(leaves, self.captured, None)
-        return unflatten(self.out_tree, results)
+    def __init__(self) -> None:
+        self.variants: dict[Any, tuple[Variant, ...]] = {}
+        self.retraces = Retraces()
+        self.lock = threading.RLock()
 
 
 class Compiled:
-    """What `cr.jit` returns: call it like the function."""
+    """What `cr.jit` returns: a function that is traced and compiled when it's called."""
 
     def __init__(self, f: Callable[..., Any], static: Static) -> None:
         self._f = f
         self._static = static
-        self._entries: dict[Any, list[Entry]] = {}
-        self._lock = threading.RLock()
+        self._cache = _Cache()
+        self._instances: dict[int, tuple[Callable[[], Any], _Cache]] = {}
         functools.update_wrapper(self, f)
 
     def __call__(self, *args: Any, out: Any = None, **kwargs: Any) -> Any:
+        """The function's result, by compiled code; written into `out` where that is given."""
+        variant, leaves = self._find(args, kwargs)
+        if variant is not None:
+            return variant.run(leaves, out)
+        if out is not None:
+            raise ArgumentError(
+                "jit: out= can't be used inside another transformation",
+                fix="use the returned value",
+            )
+        return self._f(*args, **kwargs)
+
+    def program(self, *args: Any, **kwargs: Any) -> Program:
+        """The program that runs for these arguments."""
+        return self._unit(args, kwargs, "program").program
+
+    def llvm(self, *args: Any, **kwargs: Any) -> str:
+        """The LLVM text that is compiled for these arguments."""
+        native = self._unit(args, kwargs, "llvm").native()
+        if native is None:
+            raise UnsupportedError(
+                "jit: this program runs on the NumPy engine, which has no LLVM text",
+                fix="install llvmlite; float16 and long double aren't compiled",
+            )
+        text: str = native.llvm
+        return text
+
+    def clear(self) -> None:
+        """Forget all compiled programs."""
+        self._cache = _Cache()
+        self._instances.clear()
+
+    # ---- finding and making programs -------------------------------------------------------------
+
+    def _find(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Variant | None, list[Any]]:
+        """The compiled program for a call and its leaves; None if f is to run as it is."""
         try:
             call = take_apart(args, kwargs, self._static)
         except Inline:
-            return self._f(*args, **kwargs)
-        entry = self._entry(call, args, kwargs)
-        return entry.call(call.leaves, out)
+            return None, []
+        for variant in self._cache.variants.get(call.key, ()):
+            if variant.holds():
+                return variant, call.leaves
+        with self._cache.lock:
+            return self._renewed(call, args, kwargs), call.leaves
 
-    def _entry(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Entry:
-        for entry in self._entries.get(call.key, ()):
-            return entry
-        with self._lock:
-            program = self._trace(call, args, kwargs)
-            entry = Entry(program, NumpyExecutable(program))
-            self._entries[call.key] = [entry]
-            return entry
+    def _renewed(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Variant | None:
+        """The same where something around the function has changed, or nothing is known yet."""
+        cache = self._cache
+        roots = fixed_values(args, kwargs, self._static)
+        state = survey(self._f, roots)
+        if state.traced:
+            return None
+        known = cache.variants.get(call.key, ())
+        for old in known:
+            renewed = old.renewed(state)
+            if renewed is not None:
+                others = [v for v in known if v is not old]
+                cache.variants[call.key] = (renewed, *others)
+                return renewed
+        if not known:
+            cache.retraces.note(self._name(), self._leaf_names(args, kwargs), call.leaves)
+        variant = self._traced(call, (args, kwargs), state, roots)
+        if variant is not None:
+            known = cache.variants.get(call.key, ())
+            cache.variants[call.key] = (variant, *known)[:_MOST_VARIANTS]
+        return variant
 
-    def _trace(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Program:
+    def _traced(
+        self,
+        call: Call,
+        arguments: Arguments,
+        state: State,
+        roots: Sequence[tuple[str, Any]],
+    ) -> Variant | None:
+        args, kwargs = arguments
+
         def flat(leaves: Sequence[Any]) -> Any:
             positional, named = rebuilt(args, kwargs, self._static, leaves)
             return self._f(*positional, **named)
 
-        names = leaf_names(args, kwargs, self._static, list(inspect.signature(self._f).parameters))
-        name = getattr(self._f, "__name__", type(self._f).__name__)
-        return record(flat, [type_of(leaf) for leaf in call.leaves], names, name)
+        before = states(state.generators)
+        live = [array for _, array in state.arrays]
+        kinds = [type_of(leaf) for leaf in call.leaves]
+        names = self._leaf_names(args, kwargs)
+        program, trace = record(flat, kinds, names, self._name(), live)
+        if before != states(state.generators):
+            raise frozen("a random generator")
+        if any(type(value) is Tracer for _, value in program.captured):
+            return None
+        # What the function itself has changed while it was traced is as it should be now.
+        after = survey(self._f, roots)
+        return Variant(Unit(program), after, trace)
 
-    def program(self, *args: Any, **kwargs: Any) -> Program:
-        call = take_apart(args, kwargs, self._static)
-        return self._entry(call, args, kwargs).program
+    def _unit(self, args: tuple[Any, ...], kwargs: dict[str, Any], what: str) -> Unit:
+        variant, _ = self._find(args, kwargs)
+        if variant is None:
+            raise ArgumentError(
+                f"jit: .{what}() needs plain arguments, not traced ones",
+                fix="call it outside of the traced function",
+            )
+        return variant.unit
+
+    def _name(self) -> str:
+        return getattr(self._f, "__name__", type(self._f).__name__)
+
+    def _leaf_names(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
+        try:
+            parameters = list(inspect.signature(self._f).parameters)
+        except (TypeError, ValueError):
+            parameters = []
+        return leaf_names(args, kwargs, self._static, parameters)
+
+    # ---- methods ---------------------------------------------------------------------------------
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """As a method: `self` belongs to the function, and what it reads of it is watched."""
+        if instance is None:
+            return self
+        bound: Compiled = object.__new__(Compiled)
+        bound.__dict__.update(self.__dict__)
+        bound._f = MethodType(self._f, instance)
+        bound._static = self._static.bound()
+        bound._cache = self._cache_of(instance)
+        return bound
+
+    def _cache_of(self, instance: Any) -> _Cache:
+        number, instances = id(instance), self._instances
+        known = instances.get(number)
+        if known is not None and known[0]() is instance:
+            return known[1]
+
+        def forget(_: Any) -> None:
+            instances.pop(number, None)
+
+        try:
+            reference: Callable[[], Any] = weakref.ref(instance, forget)
+        except TypeError:
+            reference = functools.partial(_itself, instance)
+        while len(instances) >= _MOST_INSTANCES:
+            instances.pop(next(iter(instances)), None)
+        instances[number] = reference, _Cache()
+        return instances[number][1]
+
+    def __repr__(self) -> str:
+        return f"<compiled {self._f!r}>"
 
 
-def jit(f: Callable[..., Any], static_argnums: Any = (), donate_argnums: Any = ()) -> Compiled:
+def _itself(instance: Any) -> Any:
+    return instance
+
+
+def jit(
+    f: Callable[..., Any],
+    static_argnums: int | Sequence[int] = (),
+    donate_argnums: int | Sequence[int] = (),
+) -> Compiled:
+    """The same function, traced once for each kind of arguments and compiled to machine code.
+
+    Args:
+        f: a function of arrays, numbers or trees of them, written in plain NumPy; it may contain
+            any other transformation, and `cr.jit(cr.grad(f))` is the way to a fast gradient.
+        static_argnums: positions of arguments that are no inputs but part of the function: sizes,
+            flags, names. They must be hashable; each new value is compiled anew.
+        donate_argnums: positions of arguments that the caller won't use again, whose memory may be
+            overwritten.
+
+    Returns:
+        A function of the same arguments, also usable as a method. `compiled(*args, out=tree)`
+        writes the results into these arrays and returns the tree; an array that overlaps an
+        argument is written last. `compiled.program(*args)` is what runs, `compiled.llvm(*args)`
+        its LLVM text, and `compiled.clear()` forgets everything compiled so far.
+
+    The function runs when it's traced, not at every call: what it prints or stores happens once.
+    What it reads besides its arguments is watched, though. Arrays from outside are read anew at
+    each call; where a global, a closure's variable, an attribute or an item has changed, it's
+    traced again. What Python itself decides from the numbers of an array from outside (`if`,
+    `float()`) is decided then, and doesn't follow later writes into it, if the array is an operand
+    too. Inside other transformations the function runs as it is.
+
+    Raises:
+        TraceError: Python control flow, or a conversion to a number, that needs the value of an
+            argument; numbers drawn with np.random.
+        UnsupportedError: shapes that depend on values, or a name that can't be traced.
+        ShapeError, DtypeError, ArgumentError: `out=` that doesn't fit the result.
+
+    Example:
+        >>> import numpy as np
+        >>> import chainrule as cr
+        >>> @cr.jit
+        ... def length(x):
+        ...     return np.sqrt(np.sum(x**2))
+        >>> float(length(np.array([3.0, 4.0])))
+        5.0
+    """
     check_callable(f, "jit")
-    return Compiled(f, Static())
+    static = _positions(static_argnums, "static_argnums")
+    _positions(donate_argnums, "donate_argnums")
+    try:
+        parameters = list(inspect.signature(f).parameters)
+    except (TypeError, ValueError):
+        parameters = []
+    names = tuple(parameters[n] for n in static if -len(parameters) <= n < len(parameters))
+    return Compiled(f, Static(static, names))
+
+
+def _positions(given: int | Sequence[int], name: str) -> tuple[int, ...]:
+    try:
+        return tuple(map(operator.index, given if isinstance(given, (tuple, list)) else (given,)))
+    except TypeError:
+        raise ArgumentError(
+            f"jit: {name} is a position or a tuple of positions, counted from 0",
+            {"given": repr(given)},
+        ) from None

@@ -20,14 +20,14 @@ class Failed(Exception):
     """
 
 
-class _Step(NamedTuple):
+class Step(NamedTuple):
     """An equation, its operands and results by their place in the table of values."""
 
     op: Primitive
     operands: tuple[int, ...]
     params: dict[str, Any]
     results: tuple[int, ...]
-    weak: bool
+    weak: tuple[bool, ...]
     dead: tuple[int, ...]  # whose values nobody reads afterwards
     equation: Equation
 
@@ -62,16 +62,16 @@ class NumpyExecutable:
         self.constants.append(operand.value)
         return len(self.constants) - 1
 
-    def _steps(self, rows: list[tuple[Equation, tuple[int, ...], tuple[int, ...]]]) -> list[_Step]:
+    def _steps(self, rows: list[tuple[Equation, tuple[int, ...], tuple[int, ...]]]) -> list[Step]:
         """Last to first, so that it's known which reading of a value is the last."""
         alive = {*self.outputs, *self.inputs, *self.captured}
         steps = []
         for equation, operands, results in reversed(rows):
             dead = tuple({*operands, *results} - alive)
             alive.update(operands)
-            weak = equation.outputs[0].type.weak
+            weak = tuple(var.type.weak for var in equation.outputs)
             params = dict(equation.params)
-            steps.append(_Step(equation.primitive, operands, params, results, weak, dead, equation))
+            steps.append(Step(equation.primitive, operands, params, results, weak, dead, equation))
         steps.reverse()
         return steps
 
@@ -107,7 +107,7 @@ class NumpyExecutable:
                 table[place] = None
         return table
 
-    def perform(self, step: _Step, table: list[Any]) -> None:
+    def perform(self, step: Step, table: list[Any]) -> None:
         """One equation; what goes wrong is told with the line where the user wrote it."""
         try:
             result = apply(step.op, *[table[place] for place in step.operands], **step.params)
@@ -115,11 +115,9 @@ class NumpyExecutable:
             if step.equation.place is not None:
                 error.where = step.equation.place
             raise
-        if step.op.multiple:
-            for place, part in zip(step.results, result, strict=True):
-                table[place] = part
-        else:
-            table[step.results[0]] = python_number(result) if step.weak else result
+        parts = result if step.op.multiple else (result,)
+        for place, part, weak in zip(step.results, parts, step.weak, strict=True):
+            table[place] = python_number(part) if weak else part
 
 
 def python_number(value: Any) -> Any:

@@ -9,7 +9,6 @@ import numpy as np
 
 from chainrule.base.errors import ArgumentError, DtypeError
 from chainrule.base.trees import flatten, paths, unflatten
-from chainrule.ir.types import ArrayType, type_of
 from chainrule.tracing.operands import is_masked
 from chainrule.tracing.table import RESOLVERS
 from chainrule.tracing.trace import resolve
@@ -51,6 +50,11 @@ class Static(NamedTuple):
 
     positions: tuple[int, ...] = ()
     names: tuple[str, ...] = ()
+
+    def bound(self) -> Static:
+        """The same for a method, whose first argument is settled."""
+        positions = tuple(n - 1 if n > 0 else n for n in self.positions if n != 0)
+        return Static(positions, self.names)
 
     def of(self, args: Sequence[Any]) -> set[int]:
         return {n % len(args) for n in self.positions if -len(args) <= n < len(args)}
@@ -139,6 +143,16 @@ def rebuilt(
     return full, {name: kwargs[name] if name in static.names else a for name, a in named.items()}
 
 
+def fixed_values(
+    args: tuple[Any, ...], kwargs: Mapping[str, Any], static: Static
+) -> list[tuple[str, Any]]:
+    """What of the arguments belongs to the function: it may be read from, and change."""
+    found, _, _ = _split(args, kwargs, static)
+    values = [(f"argument {k}", args[k]) for k in sorted(static.of(args))]
+    values += [(name, kwargs[name]) for name in static.names if name in kwargs]
+    return values + [("an argument", a) for a in found if not _is_dynamic(a)]
+
+
 def leaf_names(
     args: tuple[Any, ...], kwargs: Mapping[str, Any], static: Static, parameters: Sequence[str]
 ) -> list[str]:
@@ -156,10 +170,6 @@ def leaf_names(
         tails = paths(a) if len(leaves) != 1 or leaves[0] is not a else [""]
         names += [name + t for leaf, t in zip(leaves, tails, strict=True) if _is_dynamic(leaf)]
     return names
-
-
-def leaf_type(leaf: Any) -> ArrayType:
-    return type_of(leaf)
 
 
 # ---- leaves --------------------------------------------------------------------------------------
@@ -209,7 +219,7 @@ def normal(array: np.ndarray) -> np.ndarray:
 def fixed_key(value: Any) -> Any:
     """A key for a leaf that is no number: text and functions by value, objects by identity."""
     try:
-        return _typed(value)
+        return typed_key(value)
     except TypeError:
         return _Same(value)
 
@@ -229,7 +239,7 @@ class _Same:
 
 def _static_key(value: Any, name: str) -> Any:
     try:
-        return _typed(value)
+        return typed_key(value)
     except TypeError:
         raise ArgumentError(
             "jit: a static argument must be hashable, so that calls can be told apart",
@@ -238,11 +248,11 @@ def _static_key(value: Any, name: str) -> Any:
         ) from None
 
 
-def _typed(value: Any) -> Any:
+def typed_key(value: Any) -> Any:
     """A key under which 1, 1.0 and True, or 0.0 and -0.0, are told apart."""
     kind = type(value)
     if kind is tuple:
-        return tuple(map(_typed, value))
+        return tuple(map(typed_key, value))
     if kind in (float, complex):
         return kind, repr(value)
     if isinstance(value, np.generic):

@@ -18,6 +18,20 @@ class Flat:
 
     def __init__(self, array: Any) -> None:
         self.base = array
+        self.index = 0  # how far next() has come: np.ndenumerate asks for it
+
+    def __next__(self) -> Any:
+        if self.index >= len(self):
+            raise StopIteration
+        self.index += 1
+        return self[self.index - 1]
+
+    @property
+    def coords(self) -> tuple[int, ...]:
+        """The place of the next entry, one position per axis; asked for at the end as well."""
+        if self.index >= len(self):
+            return (0,) * len(self.base.shape)
+        return tuple(int(k) for k in np.unravel_index(self.index, self.base.shape))
 
     def __len__(self) -> int:
         return math.prod(self.base.shape)

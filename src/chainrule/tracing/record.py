@@ -11,6 +11,7 @@ import numpy as np
 from chainrule.base.place import INTERNAL, Place, user_place
 from chainrule.ir.primitive import Custom, Linear, Partials, Primitive
 from chainrule.ir.types import ArrayType, type_of
+from chainrule.tracing.recording import RECORDING, is_live
 from chainrule.tracing.table import RESOLVERS, TABLE
 from chainrule.tracing.trace import (
     Trace,
@@ -118,6 +119,9 @@ class RecordTrace(Trace):
             result = Tracer(self, value, first, weak)
             if op.view is not None:
                 link(result, args[0], op, params)
+        if RECORDING.origin is not None:
+            self.equations += (op, operands, numbers, params, first, kept, *RECORDING.origin)
+            return result
         frame: Any = sys._getframe(2)
         while INTERNAL[frame.f_code.co_filename] and frame.f_back is not None:
             frame = frame.f_back
@@ -200,7 +204,7 @@ class RecordTrace(Trace):
         """A captured array as it is now, whatever is written to it later."""
         if array.dtype.hasobject:
             return TABLE["operand"](array)
-        if not array.flags.writeable:
+        if not array.flags.writeable or is_live(array):
             return array
         if array.nbytes <= _CHEAP_TO_COPY:
             return array.copy()

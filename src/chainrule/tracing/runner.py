@@ -23,10 +23,10 @@ _Step = tuple[Callable[..., Any], tuple[int, ...], tuple[int, ...], bool, bool]
 class Runner:
     """The equations of a program as calls on numbered places."""
 
-    __slots__ = ("inputs", "outputs", "places", "program", "steps")
+    __slots__ = ("equations", "inputs", "outputs", "places", "steps")
 
     def __init__(self, program: Program) -> None:
-        self.program = program
+        self.equations = program.equations  # not the program, which knows its runner
         number = {var.number: k for k, var in enumerate(program.variables())}
         self.places: list[Any] = [None] * len(number)
 
@@ -73,7 +73,7 @@ class Runner:
 
     def _located(self, error: Exception, count: int, env: list[Any]) -> Exception:
         """The error, at the line of the user's that the failing equation came from."""
-        equation = self.program.equations[count]
+        equation = self.equations[count]
         operands = [env[k] for k in self.steps[count][1]]
         ours = explained(equation.primitive, operands, dict(equation.params), error)
         if isinstance(ours, ChainruleError) and equation.place is not None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.base.errors import InternalError, TraceError
+from chainrule.base.errors import DtypeError, InternalError, TraceError
 from chainrule.base.place import Place, user_place
 from chainrule.base.trees import flatten, paths, unflatten
 from chainrule.ir.primitive import Primitive
@@ -16,6 +16,7 @@ from chainrule.ir.program import Constant, Equation, Operand, Program, Var
 from chainrule.ir.types import ArrayType, type_of
 from chainrule.tracing.creation import as_traced_leaf
 from chainrule.tracing.record import ProgramTrace, RecordTrace
+from chainrule.tracing.recording import RECORDING, is_live
 from chainrule.tracing.swap import swapped
 from chainrule.tracing.trace import apply, ground, refresh, resolve, snapshot
 from chainrule.tracing.tracer import Tracer
@@ -24,16 +25,31 @@ from chainrule.tracing.view import link
 _INLINE_SIZE = 6
 
 
+def without_value(tracer: Tracer, what: str) -> str:
+    """What to write instead where a value is asked for that isn't known yet."""
+    if tracer.dtype.kind in "iu" and what != "bool()":
+        return (
+            "np.take(a, i, axis=0) reads a plain array there; x[i + np.arange(n)] is a window;\n"
+            "cr.fori_loop(0, n, body, init) counts"
+        )
+    return (
+        "choose with np.where(condition, a, b) or cr.cond(condition, f, g);\n"
+        "repeat with cr.while_loop"
+    )
+
+
+
 class StageTrace(RecordTrace):
     """A trace without values: types only. Truth and conversion to numbers raise."""
 
-    __slots__ = ("types",)
+    __slots__ = ("backward", "types")
     keeps = True
     kind = "function traced without values"
 
     def __init__(self) -> None:
         super().__init__()
         self.types: list[ArrayType] = []
+        self.backward: set[int] = set()  # results of what a derivative adds, going backwards
 
     def abstract(self, kind: ArrayType) -> Tracer:
         """An input of which only the type is known."""
@@ -71,7 +87,7 @@ class StageTrace(RecordTrace):
         raise TraceError(
             f"{what} needs the value, but here only shapes and dtypes are known",
             {"value": self.describe(tracer)},
-            "choose with np.where(condition, a, b)",
+            without_value(tracer, what),
         )
 
     def truth(self, tracer: Tracer) -> bool:
@@ -112,7 +128,9 @@ class StageTrace(RecordTrace):
         from_here = [self._new(kind) for kind in (outcome if op.multiple else (outcome,))]
         results = tuple(Tracer(self, None, n, self.types[n].weak) for n in from_here)
         kept = (None,) * len(results) if op.multiple else None
-        place = user_place(2) or (None, None)
+        place: tuple[Any, Any] = RECORDING.origin or user_place(2) or (None, None)
+        if RECORDING.origin is not None:
+            self.backward.add(from_here[0])
         self.equations += (op, operands, numbers, params, from_here[0], kept, *place)
         if op.multiple:
             return results
@@ -179,7 +197,14 @@ def trace(f: Callable[..., Any], *args: Any) -> Program:
 
 
 def _input(trace: RecordTrace, leaf: Any) -> Tracer:
-    kind = type_of(leaf)
+    numeric = isinstance(leaf, (bool, int, float, complex)) or hasattr(leaf, "dtype")
+    kind = type_of(leaf if numeric else np.asarray(leaf))
+    if kind.dtype.kind not in "biufc":
+        raise DtypeError(
+            "trace: an argument isn't a number or an array of numbers",
+            {"argument": repr(leaf)},
+            "keep it out of the arguments: close over it, or use functools.partial",
+        )
     if isinstance(trace, StageTrace):
         return trace.abstract(kind)
     value = ground(leaf)
@@ -270,7 +295,7 @@ class _Builder:
     def operand(self, value: Any, number: int) -> Operand:
         if number >= 0:
             return self.variables.get(number) or Constant(None)
-        if type(value) is Tracer or (isinstance(value, np.ndarray) and value.size > _INLINE_SIZE):
+        if type(value) is Tracer or (isinstance(value, np.ndarray) and not _is_literal(value)):
             if id(value) not in self.captured:
                 self.captured[id(value)] = (self.new(type_of(value)), value)
             return self.captured[id(value)][0]
@@ -293,7 +318,8 @@ class _Builder:
             self.weak.add(first)
         outputs = tuple(self.variable(n) for n in range(first, first + count))
         place = None if code is None else Place(code, lasti)
-        return Equation(op, inputs, params, outputs, place)
+        backward = isinstance(self.trace, StageTrace) and first in self.trace.backward
+        return Equation(op, inputs, params, outputs, place, backward)
 
     def is_weak(self, value: Any, number: int) -> bool:
         """Whether NumPy treats this operand as one of Python's own numbers."""
@@ -302,12 +328,22 @@ class _Builder:
         return type(value) in (int, float, complex) or (type(value) is Tracer and value.weak)
 
 
+def _is_literal(array: np.ndarray) -> bool:
+    """Whether an array is small enough to stand in the text, and nobody's to change."""
+    return array.size <= _INLINE_SIZE and not is_live(array)
+
+
 def _constant_of(value: Any) -> Any:
     return value.value if type(value) is Tracer and value.mark == -1 else value
 
 
-def evaluate(program: Program, *leaves: Any) -> list[Any]:
-    """Run a program on leaves, plain or traced: the NumPy engine, and every way to retrace."""
+def evaluate(
+    program: Program, *leaves: Any, after: Callable[[Equation], None] | None = None
+) -> list[Any]:
+    """Run a program on leaves, plain or traced: the NumPy engine, and every way to retrace.
+
+    `after` is told of each equation that has run.
+    """
     env: dict[int, Any] = {
         var.number: _weakened(leaf) if var.type.weak else leaf
         for var, leaf in zip(program.inputs, leaves, strict=True)
@@ -319,11 +355,11 @@ def evaluate(program: Program, *leaves: Any) -> list[Any]:
 
     for equation in program.equations:
         result = apply(equation.primitive, *map(read, equation.inputs), **equation.params)
-        if equation.primitive.multiple:
-            env.update(zip((var.number for var in equation.outputs), result, strict=True))
-        else:
-            out = equation.outputs[0]
-            env[out.number] = _weakened(result) if out.type.weak else result
+        parts = result if equation.primitive.multiple else (result,)
+        for out, part in zip(equation.outputs, parts, strict=True):
+            env[out.number] = _weakened(part) if out.type.weak else part
+        if after is not None:
+            after(equation)
     return [read(out) for out in program.outputs]
 
 

@@ -13,6 +13,7 @@ from chainrule.base.trees import LEAF, flatten, paths, unflatten
 from chainrule.ir.types import ArrayType, type_of
 from chainrule.tracing.creation import as_traced_leaf
 from chainrule.tracing.operands import is_masked
+from chainrule.tracing.recording import apart
 from chainrule.tracing.swap import swapped
 from chainrule.tracing.trace import PassiveTrace, Trace, resolve, snapshot
 from chainrule.tracing.tracer import Tracer
@@ -41,6 +42,7 @@ def chosen(argnums: Argnums, count: int, caller: str) -> tuple[int, ...]:
             raise ArgumentError(
                 f"{caller}: argnums must be an integer or a tuple of integers",
                 {"given": repr(argnums)},
+                "write argnums=0 for the first argument, argnums=(0, 1) for the first two",
             ) from None
         if not -count <= number < count:
             raise ArgumentError(
@@ -53,6 +55,7 @@ def chosen(argnums: Argnums, count: int, caller: str) -> tuple[int, ...]:
         raise ArgumentError(
             f"{caller}: argnums={argnums!r} names an argument twice",
             {"given": f"{count} positional argument{'s' * (count != 1)}"},
+            "name each argument once",
         )
     return tuple(positions)
 
@@ -118,7 +121,7 @@ def checked_leaf(leaf: Any, caller: str, position: int, index: int, argument: An
     """A leaf that can vary: a tracer, or an array of our own that nobody else writes to."""
     kind = type(leaf)
     if kind is np.ndarray and leaf.dtype.char in "dfFDe" and leaf.dtype.isnative:
-        return leaf.copy(order="K") if leaf.shape else leaf[()]
+        return apart(leaf) if leaf.shape else leaf[()]
     if kind is float:
         return np.float64(leaf)
     value = resolve(leaf)

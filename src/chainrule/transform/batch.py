@@ -17,6 +17,8 @@ from chainrule.base.trees import flatten, outline, unflatten
 from chainrule.ir.primitive import Primitive
 from chainrule.ir.types import ArrayType
 from chainrule.tracing.creation import as_traced_leaf, operand
+from chainrule.tracing.recording import apart
+from chainrule.tracing.stage import without_value
 from chainrule.tracing.swap import swapped
 from chainrule.tracing.trace import Trace, apply, refresh, snapshot
 from chainrule.tracing.tracer import Tracer
@@ -59,7 +61,7 @@ class BatchTrace(Trace):
         raise TraceError(
             f"{what} needs one value, but under vmap there is one per example",
             {"value": self.describe(tracer)},
-            "choose with np.where(condition, a, b)",
+            without_value(tracer, what),
         )
 
     def number(self, tracer: Tracer, what: str) -> Any:
@@ -175,6 +177,7 @@ def _axes(in_axes: Any, args: tuple[Any, ...]) -> list[int | None]:
         raise ArgumentError(
             "vmap: in_axes must have one entry per argument",
             {"in_axes": in_axes, "arguments": len(args)},
+            "write None for an argument that all examples share",
         )
     return [
         n for axis, arg in zip(in_axes, args, strict=True) for n in _broadcast(axis, arg, "in_axes")
@@ -223,6 +226,7 @@ def _batch_size(leaves: list[Any], axes: list[int | None]) -> int:
         raise ShapeError(
             "vmap: batch axes of different lengths",
             {str(size): text for size, text in sizes.items()},
+            "give them as many examples each; or in_axes=None to what all examples share",
         )
     return next(iter(sizes))
 
@@ -232,7 +236,7 @@ def _to_front(leaf: Any, axis: int) -> Any:
     if type(value) is Tracer:
         value = snapshot(value)
     elif type(value) is np.ndarray:
-        value = value.copy()
+        value = apart(value)
     return value if axis == 0 else np.moveaxis(value, axis, 0)
 
 
@@ -254,6 +258,8 @@ def _to_user(trace: BatchTrace, out: Any, axis: int | None) -> Any:
         value = np.array(np.broadcast_to(value, (trace.size, *np.shape(value))))
     if not -np.ndim(value) <= axis < np.ndim(value):
         raise ShapeError(
-            "vmap: a result has no such axis", {"axis": axis, "result": np.shape(value)}
+            "vmap: a result has no such axis",
+            {"axis": axis, "result": np.shape(value)},
+            f"out_axes counts the axes of the batched result: 0 to {np.ndim(value) - 1}",
         )
     return value if axis == 0 else np.moveaxis(value, 0, axis)

@@ -18,7 +18,7 @@ from chainrule.transform.examination import Check, Entry, Settings, examine, ran
 from chainrule.transform.forward import jvp
 from chainrule.transform.gradient import vjp
 from chainrule.transform.irregularity import Finding, watch
-from chainrule.transform.sample import copied, refuse_traced
+from chainrule.transform.sample import copied, refuse_endless, refuse_traced
 
 _MODES = ("forward", "reverse")
 
@@ -67,13 +67,19 @@ def check_grads(
         modes = (modes,)
     if not modes or set(modes) - set(_MODES):
         raise ArgumentError(
-            "check_grads: modes must be 'forward', 'reverse' or both", {"given": repr(modes)}
+            "check_grads: modes must be 'forward', 'reverse' or both",
+            {"given": repr(modes)},
+            "write modes=('forward', 'reverse')",
         )
     if not isinstance(order, int) or order < 1:
-        raise ArgumentError("check_grads: the order must be 1 or more", {"order": repr(order)})
+        raise ArgumentError(
+            "check_grads: the order must be 1 or more", {"order": repr(order)}, "write order=2"
+        )
     function, values, names = _floating(f, args)
     settings = Settings(tuple(modes), rtol, atol)
-    kinks = watch(function, Inputs(values, tuple(range(len(values))), "check_grads"))[1]
+    inputs = Inputs(values, tuple(range(len(values))), "check_grads")
+    refuse_endless(inputs, "check_grads")
+    kinks = watch(function, inputs)[1]
     name = getattr(f, "__name__", "f")
     checks: list[Check] = []
     for chain, derived in _derived(function, values, order, settings.modes):

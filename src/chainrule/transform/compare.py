@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.base.errors import ChainruleError, DtypeError
+from chainrule.base.errors import ChainruleError, DomainError, DtypeError
 from chainrule.base.trees import flatten, paths
 from chainrule.ir.types import type_of
 from chainrule.transform.arguments import Inputs, check_callable
@@ -20,7 +20,7 @@ from chainrule.transform.difference import finite_difference
 from chainrule.transform.forward import jvp
 from chainrule.transform.gradient import grad
 from chainrule.transform.jacobian import jacfwd, jacrev
-from chainrule.transform.sample import copied, refuse_traced
+from chainrule.transform.sample import copied, refuse_endless, refuse_traced
 from chainrule.transform.symbolic import load, symbolic
 from chainrule.transform.symbolic_names import parameter_names
 
@@ -87,10 +87,17 @@ class _Setting:
         self.names = [names[k] for k in self.argnums]
         self.name = getattr(f, "__name__", "f")
         self.name = self.name if self.name.isidentifier() else "f"
+        refuse_endless(Inputs(args, self.argnums, "compare"), "compare")
         start = time.perf_counter()
         self.value = f(*copied(args))
         self.seconds = time.perf_counter() - start
         outs = flatten(self.value)[0]
+        if any(np.asarray(out).dtype.kind in "fc" and np.isnan(out).any() for out in outs):
+            raise DomainError(
+                "compare: the function has no value at this point",
+                {"returned": self.value if np.ndim(outs[0]) == 0 else "an array with NaN"},
+                "choose a point inside its domain; cr.differentiability(f, x) names the operation",
+            )
         self.out_shapes = [np.shape(out) for out in outs]
         self.out_paths = paths(self.value)
         self.in_leaves = [

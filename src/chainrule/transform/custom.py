@@ -228,6 +228,7 @@ class custom_jvp(_Custom):
                     raise ArgumentError(
                         "custom_jvp: the rule must return (out, tangent_out)",
                         {"returned": type(result).__name__},
+                        "end the rule with return f(x), slope * t",
                     )
                 found = body_leaves(body, result[1], "tangent", "custom_jvp")
             if stage is not None:
@@ -300,6 +301,7 @@ class custom_vjp(_Custom):
                     raise ArgumentError(
                         "custom_vjp: fwd must return (out, residuals)",
                         {"returned": type(result).__name__},
+                        "return (out, None) where bwd needs nothing",
                     )
                 given = bwd(*fixed, result[1], cotangent_tree(body, gs))
                 found = site.cotangents_from(given, inner)

@@ -114,7 +114,7 @@ def pushed(body: Program, flags: Flags, outs: Flags) -> Freed:
 
 def _pushed(body: Program, flags: Flags, outs: Flags) -> Freed:
     stage, trace = StageTrace(), ForwardTrace()
-    xs = [stage.abstract(strong_type(var.type)) for var in body.inputs]
+    xs = [stage.abstract(var.type) for var in body.inputs]
     ts = [
         stage.abstract(strong_type(var.type)) if flag else None
         for var, flag in zip(body.inputs, flags, strict=True)
@@ -166,7 +166,7 @@ def pulled(body: Program, flags: Flags, outs: Flags, consts: int, carry: int) ->
 def _pulled(body: Program, flags: Flags, outs: Flags, consts: int, carry: int) -> Pulled:
     known, tape = StageTrace(), RecordTrace()
     kinds = [strong_type(var.type) for var in body.inputs]
-    xs = [known.abstract(kind) for kind in kinds]
+    xs = [known.abstract(var.type) for var in body.inputs]
     variables = [tape.input(x) if flag else x for x, flag in zip(xs, flags, strict=True)]
     back = StagedBody()
     try:
@@ -240,27 +240,39 @@ def staged_batch(
     kinds: Sequence[ArrayType],
     flags: Flags,
     size: int,
-    outs: Flags | None,
+    results: Sequence[ArrayType],
+    outs: Flags | None = None,
     name: str = "body",
 ) -> tuple[Freed, Flags]:
     """A function of one example as a program for a batch, and the outputs that differ within it.
 
-    Outputs flagged in `outs` carry the batch even if all examples share their value.
+    Args:
+        kinds, results: the types of one example's arguments and results.
+        flags: which arguments carry the batch, on axis 0.
+        outs: the results that shall carry it, even if all examples share their value.
     """
     stage, trace = StageTrace(), BatchTrace(size)
     xs = [
-        stage.abstract(ArrayType((size, *kind.shape) if flag else kind.shape, kind.dtype))
+        stage.abstract(ArrayType((size, *kind.shape), kind.dtype) if flag else kind)
         for kind, flag in zip(kinds, flags, strict=True)
     ]
     try:
-        results = function(*[Tracer(trace, x, int(f)) for x, f in zip(xs, flags, strict=True)])
-        pairs = [_read(trace, result) for result in results]
+        made = function(*[Tracer(trace, x, int(f)) for x, f in zip(xs, flags, strict=True)])
+        pairs = [_read(trace, result) for result in made]
         found = tuple(bool(mark) for _, mark in pairs)
-        wanted = found if outs is None else outs
         values = [
-            np.broadcast_to(value, (size, *np.shape(value))) if want and not mark else value
-            for (value, mark), want in zip(pairs, wanted, strict=True)
+            spread_out(value, bool(mark), want, kind, size)
+            for (value, mark), want, kind in zip(pairs, outs or found, results, strict=True)
         ]
     finally:
         trace.open = stage.open = False
     return free(close(stage, xs, values, name)), found
+
+
+def spread_out(value: Any, batched: bool, wanted: bool, kind: ArrayType, size: int) -> Any:
+    """A result in its type, for every example where that is wanted."""
+    if wanted and not batched:
+        value = np.broadcast_to(value, (size, *kind.shape))
+    # A Python number that differs between examples is an array, and promotes like one.
+    same = not hasattr(value, "dtype") or value.dtype == kind.dtype
+    return value if same else value.astype(kind.dtype)

@@ -20,6 +20,7 @@ from chainrule.transform.sample import (
     Sample,
     central_slope,
     default_step,
+    refuse_endless,
     richardson,
 )
 
@@ -74,7 +75,9 @@ def finite_difference(
         )
     if step is not None and not (isinstance(step, (int, float, np.floating)) and 0 < step < np.inf):
         raise ArgumentError(
-            "finite_difference: the step must be a positive number", {"step": repr(step)}
+            "finite_difference: the step must be a positive number",
+            {"step": repr(step)},
+            "write step=1e-5, or leave it out: then one is chosen that suits the argument",
         )
     return FiniteDifference(f, argnums, method, None if step is None else float(step))
 
@@ -126,6 +129,7 @@ class FiniteDifference:
 
     def _run(self, args: Sequence[Any], kwargs: Mapping[str, Any], bounds: bool) -> tuple[Any, Any]:
         inputs = Inputs(args, self.argnums, "finite_difference")
+        refuse_endless(inputs, "finite_difference")
         point = Point(self.f, inputs, kwargs)
         rule = _METHODS[self.method][0]
         real = _real_slope(point) if self.method == "complex" else None

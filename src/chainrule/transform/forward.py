@@ -25,7 +25,7 @@ from chainrule.transform.arguments import (
     run_traced,
     same_shape,
 )
-from chainrule.transform.linear import push, tangent_dtype, undefined
+from chainrule.transform.linear import apart, push, tangent_dtype, undefined
 
 
 class ForwardTrace(Trace):
@@ -62,7 +62,7 @@ class ForwardTrace(Trace):
         if weak:
             weak = settle_weak(op, args, primals)
         if op.multiple and type(op.derivative) is Custom and op.derivative.together is not None:
-            if any(t is not None for t in tangents):
+            if any(t is not None for t in tangents) and not apart(tangents, primals):
                 with np.errstate(all="ignore"):
                     pairs = op.derivative.together(tuple(tangents), *primals, **params)
                 return tuple(Tracer(self, *pair) for pair in zip(*pairs, strict=True))

@@ -141,6 +141,7 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
             raise ArgumentError(
                 "vjp: the cotangent must have the tree of the output",
                 {"output": outline(out_tree), "cotangent": outline(tree)},
+                "give one cotangent per output, put together in the same way",
             )
         seeds = []
         for g, kind, number in zip(leaves, kinds, numbers, strict=True):

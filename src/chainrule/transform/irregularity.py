@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,7 +12,10 @@ import numpy as np
 from chainrule.base.place import Place
 from chainrule.base.trees import flatten
 from chainrule.ir.primitive import Primitive, Undefined
+from chainrule.ir.program import Equation
+from chainrule.ops.control import UNROLLED
 from chainrule.tracing.record import FIELDS, ProgramTrace
+from chainrule.tracing.stage import evaluate
 from chainrule.tracing.trace import apply, ground
 from chainrule.tracing.tracer import Tracer
 from chainrule.transform.arguments import Inputs, output_leaves, run_traced
@@ -119,6 +123,9 @@ class WatchTrace(ProgramTrace):
         self.scale = max((s for s in sizes if np.isfinite(s)), default=0.0)
 
     def process(self, op: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        unrolled = UNROLLED.get(op)
+        if unrolled is not None:  # a loop: every step goes by, at its own line
+            return unrolled(functools.partial(evaluate, after=self._at), *args, **params)
         result = super().process(op, args, params)
         row = len(self.equations) // FIELDS - 1
         if any(number >= 0 for number in self.equations[-FIELDS:][2]):
@@ -126,6 +133,11 @@ class WatchTrace(ProgramTrace):
             values = [ground(part) for part in (result if op.multiple else (result,))]
             self._watch(row, op, operands, values, params)
         return result
+
+    def _at(self, equation: Equation) -> None:
+        """Put an equation of a loop's body to the line where its user wrote it."""
+        if equation.place is not None and self.equations:
+            self.equations[-2:] = equation.place
 
     def _watch(
         self, row: int, op: Primitive, operands: tuple[Any, ...], values: list[Any], params: Any

@@ -19,7 +19,7 @@ from chainrule.base.place import Place
 from chainrule.ir.primitive import Custom, Flat, Linear, Multilinear, Partials, Primitive, Undefined
 from chainrule.ir.types import ArrayType, type_of
 from chainrule.tracing.stage import StageTrace
-from chainrule.tracing.trace import apply
+from chainrule.tracing.trace import apply, newest_of
 from chainrule.tracing.tracer import Tracer
 from chainrule.transform.shape import fill
 
@@ -58,9 +58,11 @@ def generic(shape: tuple[int, ...]) -> Any:
     return np.random.default_rng(len(shape)).uniform(0.5, 1.0, shape)
 
 
-def generic_pattern(mask: Mask | None, shape: tuple[int, ...]) -> Any:
-    """The same where something was taken, and zeros elsewhere."""
+def generic_pattern(mask: Mask | None, shape: tuple[int, ...], dtype: Any = float) -> Any:
+    """The same where something was taken, and zeros elsewhere; complex where the entries are."""
     numbers = generic(shape)
+    if np.dtype(dtype).kind == "c":
+        numbers = numbers + 1j * generic((1, *shape))[0]
     return numbers if mask is None else np.where(fill(mask.value(), shape), numbers, 0.0)
 
 
@@ -157,6 +159,15 @@ def _push_linear(
     return out if op.multiple else _as(out, y)
 
 
+def apart(tangents: Sequence[Any], xs: Sequence[Any]) -> bool:
+    """Whether tangents are staged or batched where values aren't, and must be kept from them."""
+    moving = newest_of(tangents)
+    if moving is None or not (moving.batching or isinstance(moving, StageTrace)):
+        return False
+    still = newest_of(xs)
+    return still is None or still.serial < moving.serial
+
+
 ONE = 1.0
 
 
@@ -230,8 +241,8 @@ def _pattern_transpose(
         if not memo:
             types = list(operands)
             for k in linear:
-                types[k] = ArrayType(operands[k].shape, np.dtype(float))
-            taken = generic_pattern(mask, row.kind.shape)
+                types[k] = ArrayType(operands[k].shape, np.result_type(operands[k].dtype, float))
+            taken = generic_pattern(mask, *row.kind[:2])
             pattern = row.op.derivative.transpose(taken, *types, **row.params)
             memo.append(as_parts(pattern, linear))
         return memo[0]

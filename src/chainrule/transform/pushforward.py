@@ -137,7 +137,7 @@ def _push_linear(row: Row, parts: Sequence[Masked | None]) -> Masked:
         patterns = list(operands)
         for k in linear:
             known = k in masks
-            patterns[k] = generic_pattern(masks[k], kinds[k].shape) if known else zeros[k]
+            patterns[k] = generic_pattern(masks[k], *kinds[k][:2]) if known else zeros[k]
         return np.not_equal(apply(op, *patterns, **row.params), 0)
 
     dense = any(mask is None for mask in masks.values())
@@ -237,7 +237,7 @@ def _push_itself(row: Row, first: int, parts: Sequence[Masked | None]) -> Tangen
     def make() -> Any:
         patterns = list(zeros)
         for k, (_, mask) in arriving.items():
-            patterns[k] = generic_pattern(mask, row.type(k).shape)
+            patterns[k] = generic_pattern(mask, *row.type(k)[:2])
         return np.not_equal(apply(op, *patterns, **row.params), 0)
 
     out = apply(op, *operands, **row.params)

@@ -17,6 +17,7 @@ from chainrule.ir.primitive import Custom, Flat, Linear, Multilinear, Partials
 from chainrule.ir.types import ArrayType
 from chainrule.ops.family import sum_to
 from chainrule.tracing.record import FIELDS, RecordTrace
+from chainrule.tracing.recording import RECORDING, going_back
 from chainrule.tracing.trace import refresh
 from chainrule.tracing.tracer import Tracer
 from chainrule.transform.linear import (
@@ -106,7 +107,11 @@ def _masked_pull(
         sweep.add(number, g, masks[k] if k < len(masks) else None)
     # A derivative may be infinite where the value is fine; that is an answer, not a warning.
     with np.errstate(all="ignore"):
-        sweep.run()
+        if RECORDING.live is None:
+            sweep.run()
+        else:
+            with going_back():
+                sweep.run(RECORDING)
     return [sweep.take(number) for number in inputs]
 
 
@@ -151,13 +156,15 @@ class _Sweep:
             return known.total(ArrayType(self.shapes[number], self.dtypes[number]))
         return known, None
 
-    def run(self) -> None:
+    def run(self, recording: Any = None) -> None:
         """Visit the equations last to first; only those that something flows back to do work."""
         equations, cotangents = self.trace.equations, self.cotangents
         shapes, dtypes = self.shapes, self.dtypes
         for k in range(len(equations) - FIELDS, -1, -FIELDS):
             op = equations[k]
             first = equations[k + 4]
+            if recording is not None and equations[k + 6] is not None:
+                recording.origin = equations[k + 6], equations[k + 7]
             if op.multiple:
                 self._multiple(equations[k : k + FIELDS])
                 continue

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.base.errors import DtypeError, ShapeError, UnsupportedError
+from chainrule.base.errors import DomainError, DtypeError, ShapeError, UnsupportedError
 from chainrule.base.trees import flatten, map_tree, paths
 from chainrule.ir.types import type_of
 from chainrule.tracing.trace import resolve
@@ -166,6 +166,20 @@ def refuse_traced(args: Any, caller: str) -> None:
             f"{caller}: this needs plain numbers, not traced values",
             fix="call it outside of grad, jvp, vmap and the like",
         )
+
+
+def refuse_endless(inputs: Inputs, caller: str) -> None:
+    """Raise where an argument holds NaN or an infinity: no difference can be taken there."""
+    for position in inputs.positions:
+        argument = inputs.args[position]
+        for leaf, path in zip(flatten(argument)[0], paths(argument), strict=True):
+            if not np.isfinite(leaf).all():
+                shown = leaf if np.ndim(leaf) == 0 else "an array with NaN or an infinity"
+                raise DomainError(
+                    f"{caller}: the arguments must be finite",
+                    {f"argument {position}{path}": shown},
+                    "choose a point with finite entries",
+                )
 
 
 def copied(args: Sequence[Any]) -> list[Any]:

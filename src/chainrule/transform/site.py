@@ -104,6 +104,7 @@ class Site:
             raise ArgumentError(
                 "custom_vjp: bwd must return a tuple with one cotangent per argument",
                 {"arguments": len(self.args), "returned": shown},
+                "end bwd with return (g_first, g_second, …); None where nothing flows",
             )
         leaves: list[Any] = []
         for number, (argument, part) in enumerate(zip(self.args, given, strict=True)):
@@ -157,10 +158,13 @@ class _Recorded:
         return evaluate(self.program, *xs)
 
 
-def _formula(program: Program) -> Callable[..., list[Any]]:
-    """The program's symbolic rule: those of its equations, one after the other."""
+def _formula(program: Program) -> Callable[..., list[Any] | None]:
+    """The program's symbolic rule: those of its equations, one after the other.
 
-    def rule(sympy: Any, *arrays: Any) -> list[Any]:
+    None where one of them has to be read with values, as a loop has.
+    """
+
+    def rule(sympy: Any, *arrays: Any) -> list[Any] | None:
         env: dict[int, Any] = {
             var.number: array for var, array in zip(program.inputs, arrays, strict=True)
         }
@@ -178,6 +182,8 @@ def _formula(program: Program) -> Callable[..., list[Any]]:
                     where=equation.place,
                 )
             found = op.symbolic(sympy, *map(read, equation.inputs), **equation.params)
+            if found is None:
+                return None
             for var, part in zip(equation.outputs, found if op.multiple else (found,), strict=True):
                 env[var.number] = part
         return [np.asarray(read(out)) for out in program.outputs]
@@ -261,7 +267,9 @@ def _fitting(value: Any, kind: ArrayType, what: str, caller: str) -> Any:
     value = value if type(value) is Tracer else np.asarray(value)[()]
     if tuple(value.shape) != kind.shape:
         raise ShapeError(
-            f"{caller}: {what} has the wrong shape", {"expected": kind, "given": type_of(value)}
+            f"{caller}: {what} has the wrong shape",
+            {"expected": kind, "given": type_of(value)},
+            f"give it the shape {kind.shape}: that of what it belongs to",
         )
     dtype = tangent_dtype(kind.dtype)
     return value if value.dtype == dtype else convert(value, dtype)

@@ -20,7 +20,8 @@ from chainrule.base.errors import ArgumentError, UnsupportedError
 from chainrule.base.place import Place
 from chainrule.ir.primitive import Linear, Partials
 from chainrule.ir.program import Constant, Equation, Operand, Program, Var
-from chainrule.tracing.stage import trace_program
+from chainrule.ops.control import UNROLLED
+from chainrule.tracing.stage import evaluate, trace_program
 from chainrule.tracing.trace import apply
 
 MOST_SCALARS = 20_000
@@ -265,15 +266,20 @@ class _Reader:
             raise _no_formula(equation) from error
         parts = found if op.multiple else (found,)
         if found is None:
-            parts = self._inside(
-                params["callee"], [self.value(i) for i in equation.inputs], operands
-            )
+            parts = self._inside(equation, [self.value(i) for i in equation.inputs], operands)
         for var, part in zip(equation.outputs, parts, strict=True):
             self.known[var.number] = self._define(part, var, equation)
 
-    def _inside(self, callee: Any, values: list[Any], operands: list[Any]) -> list[Any]:
-        """A function that is one equation: its own operations, read in turn."""
-        program = trace_program(lambda *xs: tuple(callee.function(*xs)), *values)
+    def _inside(self, equation: Equation, values: list[Any], operands: list[Any]) -> list[Any]:
+        """A function or a loop that is one equation: its own operations, read in turn."""
+        unrolled, params = UNROLLED.get(equation.primitive), equation.params
+
+        def function(*xs: Any) -> Any:
+            if unrolled is None:
+                return tuple(params["callee"].function(*xs))
+            return unrolled(evaluate, *xs, **params)
+
+        program = trace_program(function, *values)
         inner = _Reader(self.sympy, program, values, operands, self.terms)
         for equation in program.equations:
             inner.add(equation)

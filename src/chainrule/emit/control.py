@@ -1,0 +1,215 @@
+"""Loops and branches around bodies: `scan`, `while` and `cond` as LLVM text.
+
+A loop's state lies in the memory of its results. A body writes the next state in place where every
+entry that it replaces has been read before, else beside it, and it is copied over after each turn.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from chainrule.loops.lower import Lowered
+from chainrule.loops.value import Branch, Scan, Value, While
+
+if TYPE_CHECKING:
+    from chainrule.emit.module import Region
+
+_ALIGN = 64
+_POLL = 2  # the context's slot
+_PATIENCE = 200_000_000  # operations between two looks at whether the user wants to stop
+
+
+def _bytes_of(value: Value) -> int:
+    return -(-max(1, value.size * value.dtype.itemsize) // _ALIGN) * _ALIGN
+
+
+def own_scratch(step: Value) -> int:
+    """Bytes for the next state of a loop, beside what its body needs."""
+    call = step.call[0]
+    if isinstance(call, Scan):
+        return sum(_bytes_of(v) for v in call.body.outputs[: call.carry])
+    if isinstance(call, While):
+        return sum(_bytes_of(v) for v in call.body.outputs) + _ALIGN
+    return 0
+
+
+def print_loop(region: Region, step: Value, bodies: list[Region], results: Any) -> None:
+    """The lines that run a loop, with its bodies' functions."""
+    call = step.call[0]
+    if isinstance(call, Scan):
+        _scan(region, step, call, bodies[0], results)
+    elif isinstance(call, While):
+        _while(region, step, call, bodies, results)
+    else:
+        assert isinstance(call, Branch)
+        _branch(region, step, bodies, results)
+
+
+class _State:
+    """The carried values of a loop: where they lie, and where a body puts the next ones."""
+
+    def __init__(
+        self, region: Region, step: Value, body: Region, results: Any, first: int, init: Any
+    ) -> None:
+        self.region = region
+        self.now = [region.pointer(v) for v in results]
+        self.next: list[str] = []
+        self.copies: list[tuple[str, str, int]] = []
+        self.skipped: dict[int, bool] = {}
+        at = region.memory.inside.get(step.number, 0)
+        for k, value in enumerate(results):
+            size = value.size * value.dtype.itemsize
+            region.copy(self.now[k], region.pointer(init[k]), size)
+            if body.passes_on(first + k, k):
+                self.skipped[k] = True
+            if k in self.skipped or body.overwrites(first + k, k):
+                self.next.append(self.now[k])
+                continue
+            beside = region.new(f"getelementptr i8, ptr %scratch, i64 {at}")
+            at += _bytes_of(value)
+            self.next.append(beside)
+            self.copies.append((self.now[k], beside, size))
+        self.end = at
+
+    def advance(self) -> None:
+        """What was put beside the state becomes the state."""
+        for target, source, size in self.copies:
+            self.region.copy(target, source, size)
+
+
+def _turns_between_polls(body: Lowered) -> int:
+    """How many turns take about as long as a user should wait for an answer to Ctrl-C."""
+    work = sum(v.size + 10 for v in body.builder.values if v.how != "input")
+    work += sum(
+        _work_inside(v.call[0]) for v in body.builder.values if v.how == "external"
+    )
+    return max(1, _PATIENCE // max(1, 4 * work))
+
+
+def _work_inside(call: Any) -> int:
+    if isinstance(call, Scan):
+        values = call.body.builder.values
+        return min(10**9, call.length * sum(v.size + 10 for v in values))
+    return 1000
+
+
+def _poll(region: Region, turn: str, every: int) -> None:
+    """Ask every so many turns whether to stop."""
+    rest = region.new(f"urem i64 {turn}, {every}")
+    due = region.new(f"icmp eq i64 {rest}, {every - 1}")
+    region.count += 1
+    n = region.count
+    region.lines += [f"  br i1 {due}, label %poll{n}, label %polled{n}", f"poll{n}:"]
+    function = region.from_context(_POLL)
+    code = region.new(f"call i32 {function}()")
+    region.leave_if(f"icmp ne i32 {code}, 0", "-1")
+    region.lines += [f"  br label %polled{n}", f"polled{n}:"]
+
+
+def _call(region: Region, name: str, table: str, scratch: str) -> None:
+    code = region.new(f"call i32 {name}(ptr {table}, ptr {scratch}, ptr %context)")
+    region.leave_if(f"icmp ne i32 {code}, 0", code)
+
+
+def _scan(region: Region, step: Value, call: Scan, body: Region, results: Any) -> None:
+    operands = step.operands
+    consts, carry = call.consts, call.carry
+    init, xs = operands[consts : consts + carry], operands[consts + carry :]
+    state = _State(region, step, body, results[:carry], consts, init)
+    if call.length == 0:
+        return
+    name = region.text.name("body")
+    body.print(name, state.skipped)
+    scratch = region.new(f"getelementptr i8, ptr %scratch, i64 {state.end}")
+    fixed = [region.pointer(v) for v in operands[:consts]]
+    rows = [*xs, *results[carry:]]
+    # Rows are entered anew on every turn; their first addresses hold the places.
+    starts = [region.pointer(v) for v in rows]
+    given = [*fixed, *state.now, *starts[: len(xs)], *state.next, *starts[len(xs) :]]
+    table = region.table(given)
+    first_x = consts + carry
+    first_y = first_x + len(xs) + carry
+    places = [first_x + k for k in range(len(xs))]
+    places += [first_y + k for k in range(len(rows) - len(xs))]
+    turn = _open(region, call.length)
+    number = turn
+    if call.reverse:
+        number = region.new(f"sub i64 {call.length - 1}, {turn}")
+    for place, start, value in zip(places, starts, rows, strict=True):
+        size = value.size // max(1, value.shape[0]) * value.dtype.itemsize
+        offset = region.new(f"mul i64 {number}, {size}")
+        region.put(table, place, region.new(f"getelementptr i8, ptr {start}, i64 {offset}"))
+    _call(region, name, table, scratch)
+    state.advance()
+    every = _turns_between_polls(call.body)
+    if every < call.length:
+        _poll(region, turn, every)
+    _close(region, turn, call.length)
+
+
+def _open(region: Region, length: int) -> str:
+    """Begin a counted loop; its counter lies in memory until LLVM finds it a register."""
+    region.count += 1
+    n = region.count
+    region.head.append(f"  %turns{n} = alloca i64")
+    region.lines += [f"  store i64 0, ptr %turns{n}", f"  br label %turn{n}", f"turn{n}:"]
+    region.lines.append(f"  %now{n} = load i64, ptr %turns{n}")
+    return f"%now{n}"
+
+
+def _close(region: Region, turn: str, length: int) -> None:
+    n = turn.removeprefix("%now")
+    after = region.new(f"add nuw nsw i64 {turn}, 1")
+    region.lines.append(f"  store i64 {after}, ptr %turns{n}")
+    more = region.new(f"icmp ult i64 {after}, {length}")
+    region.lines += [f"  br i1 {more}, label %turn{n}, label %over{n}", f"over{n}:"]
+
+
+def _while(
+    region: Region, step: Value, call: While, bodies: list[Region], results: Any
+) -> None:
+    operands = step.operands
+    condition, body = bodies
+    init = operands[call.seen + call.consts :]
+    state = _State(region, step, body, results, call.consts, init)
+    test, name = region.text.name("condition"), region.text.name("body")
+    condition.print(test, {})
+    body.print(name, state.skipped)
+    answer = region.new(f"getelementptr i8, ptr %scratch, i64 {state.end}")
+    inner = region.new(f"getelementptr i8, ptr %scratch, i64 {state.end + _ALIGN}")
+    below = -(-condition.memory.scratch // _ALIGN) * _ALIGN
+    outer = region.new(f"getelementptr i8, ptr {inner}, i64 {below}")
+    seen = [region.pointer(v) for v in operands[: call.seen]]
+    fixed = [region.pointer(v) for v in operands[call.seen : call.seen + call.consts]]
+    asked = region.table([*seen, *state.now, answer])
+    table = region.table([*fixed, *state.now, *state.next])
+    turn = _open(region, 0)
+    _call(region, test, asked, inner)
+    byte = region.new(f"load i8, ptr {answer}")
+    more = region.new(f"icmp ne i8 {byte}, 0")
+    n = turn.removeprefix("%now")
+    region.lines += [f"  br i1 {more}, label %again{n}, label %over{n}", f"again{n}:"]
+    _call(region, name, table, outer)
+    state.advance()
+    _poll(region, turn, _turns_between_polls(call.body))
+    after = region.new(f"add i64 {turn}, 1")
+    region.lines += [f"  store i64 {after}, ptr %turns{n}", f"  br label %turn{n}", f"over{n}:"]
+
+
+def _branch(region: Region, step: Value, bodies: list[Region], results: Any) -> None:
+    predicate, *operands = step.operands
+    byte = region.new(f"load i8, ptr {region.pointer(predicate)}")
+    holds = region.new(f"icmp ne i8 {byte}, 0")
+    at = region.memory.inside.get(step.number, 0)
+    scratch = region.new(f"getelementptr i8, ptr %scratch, i64 {at}")
+    table = region.table([region.pointer(v) for v in (*operands, *results)])
+    region.count += 1
+    n = region.count
+    region.lines.append(f"  br i1 {holds}, label %yes{n}, label %no{n}")
+    for label, body in zip((f"yes{n}", f"no{n}"), bodies, strict=True):
+        name = region.text.name("branch")
+        body.print(name, {})
+        region.lines.append(f"{label}:")
+        _call(region, name, table, scratch)
+        region.lines.append(f"  br label %joined{n}")
+    region.lines.append(f"joined{n}:")

@@ -1,0 +1,35 @@
+"""The logistic function and its relatives."""
+
+from __future__ import annotations
+
+from chainrule.loops.mathematics.exponential import exp
+from chainrule.loops.mathematics.logarithm import log1p
+from chainrule.loops.scalar import Node, fma, is_nan, maximum, minimum, select
+
+
+def expit(x: Node) -> Node:
+    """1/(1 + exp(-x))."""
+    w = exp(-abs(x))
+    part = w / (1 + w)
+    # w/(1 + w) = w - w·part, and 1/(1 + w) = 1 - part.
+    base = select(x < 0, w, 1.0)
+    return fma(-base, part, base)
+
+
+def softplus(x: Node) -> Node:
+    """log(1 + exp(x))."""
+    return select(x > 0, x, 0.0) + log1p(exp(-abs(x)))
+
+
+def log_expit(x: Node) -> Node:
+    """log(1/(1 + exp(-x)))."""
+    return -softplus(-x)
+
+
+def logaddexp(x: Node, y: Node) -> Node:
+    """log(exp(x) + exp(y))."""
+    larger, smaller = maximum(x, y), minimum(x, y)
+    # Equal infinities differ by nothing.
+    difference = select(x.eq(y), 0.0, smaller - larger)
+    total = larger + log1p(exp(difference))
+    return select(is_nan(x) | is_nan(y), x + y, total)

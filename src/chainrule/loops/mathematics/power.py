@@ -1,0 +1,117 @@
+"""Powers and roots: power, cbrt and hypot; xlogy and xlog1py."""
+
+from __future__ import annotations
+
+from chainrule.loops.mathematics.arithmetic import (
+    Pair,
+    above,
+    below,
+    layout,
+    nearest,
+    polynomial,
+    scaled,
+    two_product,
+    two_to,
+)
+from chainrule.loops.mathematics.coefficients import CBRT
+from chainrule.loops.mathematics.exponential import LOG2, exp_small
+from chainrule.loops.mathematics.logarithm import log, log1p, log2_parts, split
+from chainrule.loops.scalar import Node, copysign, fma, is_nan, maximum, minimum, rint, select, sqrt
+
+_INFINITY = float("inf")
+_NAN = float("nan")
+# 2^(-j/3), in two parts.
+_THIRDS = {
+    "f64": ((0.7937005259840998, -3.86e-17), (0.6299605249474366, 2.0e-17)),
+    "f32": ((0.7937005, 0.0), (0.62996054, 0.0)),
+}
+
+
+def exp2_parts(high: Node, low: Node) -> Node:
+    """2^(high + low), for a small lower part."""
+    form = layout(high)
+    least, most = -form.bias - form.mantissa - 2.0, form.bias + 1.0
+    inside = below(above(high, least), most)
+    n, shifted = nearest(inside, 1.0)
+    # Beyond the ends the lower part may be NaN.
+    low = select(inside.eq(high), low, 0.0)
+    return scaled(exp_small(((inside - n) + low) * LOG2[high.kind][0]), n, shifted)
+
+
+def power(x: Node, y: Node) -> Node:
+    """x to the power y, with every special case of C's pow."""
+    size = abs(x)
+    high, low = log2_parts(size)
+    high = select(size.eq(0.0), -_INFINITY, select(size.eq(_INFINITY), _INFINITY, high))
+    product, lost = two_product(y, high)
+    result = exp2_parts(product, fma(y, low, lost))
+    whole = y.eq(rint(y))
+    half = y * 0.5
+    odd = whole & half.ne(rint(half))
+    result = select((x < 0.0) & ~whole, _NAN, result)
+    result = select(odd, copysign(result, x), result)
+    # -∞ to a power that isn't whole is not NaN.
+    result = select(x.eq(-_INFINITY) & ~whole, select(y > 0.0, _INFINITY, 0.0 * size), result)
+    result = select(is_nan(x) | is_nan(y), x + y, result)
+    one = x.eq(1.0) | y.eq(0.0) | (x.eq(-1.0) & abs(y).eq(_INFINITY))
+    return select(one, 1.0, result)
+
+
+def cbrt(x: Node) -> Node:
+    """The cube root."""
+    g = x.graph
+    form = layout(x)
+    size = abs(x)
+    small = size < form.tiny
+    up = 3.0 * (form.mantissa // 3 + 1)
+    size = select(small, size * 2.0**up, size)
+    k, f = split(size)
+    # k = 3·third + j: a cube is taken out, and j is left.
+    third = rint((k - 1.0) * (1 / 3))
+    j = k - 3.0 * third
+    m = (1 + f) * select(j.eq(0.0), 1.0, select(j.eq(1.0), 2.0, g.const(4.0, x.kind)))
+    a, b = _THIRDS[x.kind]
+    start = select(j.eq(0.0), 1.0, select(j.eq(1.0), a[0], g.const(b[0], x.kind)))
+    inverse = polynomial(1 + f, CBRT[x.kind]) * start
+    if x.kind == "f64":
+        # Newton's step for the inverse, of third order.
+        rest = fma(-m * inverse, inverse * inverse, 1.0)
+        inverse = fma(inverse * rest, fma(rest, 2 / 9, 1 / 3), inverse)
+    # And for the root itself, whose square is kept in two parts.
+    root = m * inverse * inverse
+    square, lost = two_product(root, root)
+    rest = fma(-lost, root, fma(-square, root, m))
+    root = fma(rest * (inverse * inverse), 1 / 3, root)
+    down = select(small, up / 3, g.const(0.0, x.kind))
+    y = root * two_to(third - down + form.exponent_shifter)
+    y = select((abs(x) < _INFINITY) & x.ne(0.0), copysign(y, x), x)
+    return y
+
+
+def hypot(x: Node, y: Node) -> Node:
+    """√(x² + y²), without overflow on the way."""
+    g = x.graph
+    form = layout(x)
+    a, b = abs(x), abs(y)
+    larger, smaller = maximum(a, b), minimum(a, b)
+    step = form.bias * 0.5
+    power = int(step)
+    big, small = larger > 2.0**power, larger < 2.0**-power
+    down = select(big, 2.0**-power, select(small, 2.0**power, g.const(1.0, x.kind)))
+    up = select(big, 2.0**power, select(small, 2.0**-power, g.const(1.0, x.kind)))
+    first, second = larger * down, smaller * down
+    result = sqrt(fma(first, first, second * second)) * up
+    result = select(is_nan(x) | is_nan(y), x + y, result)
+    return select(a.eq(_INFINITY) | b.eq(_INFINITY), _INFINITY, result)
+
+
+def xlogy(x: Node, y: Node) -> Node:
+    """x·log(y), and 0 for x = 0 unless y is NaN."""
+    return select(x.eq(0.0) & ~is_nan(y), 0.0, x * log(y))
+
+
+def xlog1py(x: Node, y: Node) -> Node:
+    """x·log(1 + y), and 0 for x = 0 unless y is NaN."""
+    return select(x.eq(0.0) & ~is_nan(y), 0.0, x * log1p(y))
+
+

@@ -1,0 +1,109 @@
+"""sin, cos, tan and sinc."""
+
+from __future__ import annotations
+
+from chainrule.loops.mathematics.arithmetic import Pair, layout, polynomial, quotient
+from chainrule.loops.mathematics.coefficients import COS, SIN
+from chainrule.loops.mathematics.huge import huge_angle
+from chainrule.loops.scalar import Node, bits, cast, fma, rare, select
+
+QUARTER_TURN = {
+    "f64": (1.5707963267948966, 6.123233995736766e-17, -1.4973849048591698e-33),
+    "f32": (1.5707963705062866, -4.371138828673793e-08, -1.7151245100058819e-15),
+}
+_INVERSE = 0.6366197723675814
+
+# Up to here the multiples of ½·π taken off are exact enough; beyond, `huge` takes over.
+_LIMIT = {"f64": 2.0**28, "f32": 2.0**16}
+
+
+def sin(x: Node) -> Node:
+    """The sine, of radians."""
+    r, quadrant = _reduced(abs(x))
+    y = _sine(r, quadrant, bits(x, layout(x).whole))
+    return rare(abs(x) >= _LIMIT[x.kind], "sin_huge", y, x)
+
+
+def cos(x: Node) -> Node:
+    """The cosine, of radians."""
+    r, quadrant = _reduced(abs(x))
+    y = _sine(r, quadrant + 1, x.graph.const(0, layout(x).whole))
+    return rare(abs(x) >= _LIMIT[x.kind], "cos_huge", y, x)
+
+
+def tan(x: Node) -> Node:
+    """The tangent, of radians."""
+    first, rest, k, shifted = _less_quarter_turns(abs(x))
+    r = first + rest
+    lost = (first - r) + rest
+    y = _tangent((r, lost), bits(shifted, layout(x).whole), bits(x, layout(x).whole))
+    y = select(x.eq(0.0), x, y)
+    return rare(abs(x) >= _LIMIT[x.kind], "tan_huge", y, x)
+
+
+def sin_huge(x: Node) -> Node:
+    """The sine of a huge number of radians."""
+    r, quadrant = _sum(huge_angle(cast(x, "f64")))
+    return cast(_sine(r, quadrant, bits(cast(x, "f64"), "u64")), x.kind)
+
+
+def cos_huge(x: Node) -> Node:
+    """The cosine of a huge number of radians."""
+    r, quadrant = _sum(huge_angle(cast(x, "f64")))
+    return cast(_sine(r, quadrant + 1, x.graph.const(0, "u64")), x.kind)
+
+
+def tan_huge(x: Node) -> Node:
+    """The tangent of a huge number of radians."""
+    r, quadrant = huge_angle(cast(x, "f64"))
+    return cast(_tangent(r, quadrant, bits(cast(x, "f64"), "u64")), x.kind)
+
+
+def _sum(reduced: tuple[Pair, Node]) -> tuple[Node, Node]:
+    (high, low), quadrant = reduced
+    return high + low, quadrant
+
+
+def _reduced(size: Node) -> tuple[Node, Node]:
+    """r, |r| ≤ ¼·π, and a number whose last two bits are the quadrant."""
+    first, rest, _, shifted = _less_quarter_turns(size)
+    return first + rest, bits(shifted, layout(size).whole)
+
+
+def _less_quarter_turns(size: Node) -> tuple[Node, Node, Node, Node]:
+    form = layout(size)
+    shifted = fma(size, _INVERSE, form.shifter)
+    k = shifted - form.shifter
+    first, second, third = QUARTER_TURN[size.kind]
+    # The first difference is exact. So is the second but for what is lost to |r|'s own size.
+    high = fma(-k, first, size)
+    both = fma(-k, second, high)
+    lost = fma(-k, second, high - both)
+    return both, fma(-k, third, lost), k, shifted
+
+
+def _sine(r: Node, quadrant: Node, sign: Node) -> Node:
+    """sin(r + quadrant·½·π), with the bits of a sign."""
+    form = layout(r)
+    square = r * r
+    sine = fma(r * square, polynomial(square, SIN[r.kind]), r)
+    cosine = fma(square * square, polynomial(square, COS[r.kind]), fma(square, -0.5, 1.0))
+    y = select((quadrant & 1).ne(0), cosine, sine)
+    half_turn = quadrant << (form.width - 2)
+    return bits(bits(y, form.whole) ^ ((half_turn ^ sign) & form.sign), form.kind)
+
+
+def _tangent(angle: Pair, quadrant: Node, sign: Node) -> Node:
+    """tan(r + quadrant·½·π), with the bits of a sign."""
+    r, lost = angle
+    form = layout(r)
+    square = r * r
+    sine = r, fma(r * square, polynomial(square, SIN[r.kind]), lost)
+    less = fma(square * square, polynomial(square, COS[r.kind]), square * -0.5)
+    cosine = r.graph.const(1.0, r.kind), fma(-r, lost, less)
+    odd = (quadrant & 1).ne(0)
+    top = select(odd, cosine[0], sine[0]), select(odd, cosine[1], sine[1])
+    bottom = select(odd, sine[0], cosine[0]), select(odd, sine[1], cosine[1])
+    high, low = quotient(top, bottom, 1 / (bottom[0] + bottom[1]))
+    turned = quadrant << (form.width - 1)
+    return bits(bits(high + low, form.whole) ^ ((turned ^ sign) & form.sign), form.kind)

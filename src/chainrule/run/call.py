@@ -1,0 +1,73 @@
+"""What calling a compiled program takes, for whoever does the calling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from types import CellType
+from typing import Any
+
+import numpy as np
+
+# In place of an object in `Call.names`: nothing must stand there.
+ABSENT: Any = object()
+
+
+@dataclass(frozen=True)
+class Input:
+    """What one positional argument must be, exactly, for a program to take it.
+
+    Attributes:
+        kind: its type: float, int, complex, bool, a NumPy scalar type, or np.ndarray.
+        dtype: of its numbers, native byte order.
+        shape: of an array, which must be C-contiguous and aligned; () for everything else.
+    """
+
+    kind: type
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Output:
+    """What one result is made as: float, int, complex, a NumPy scalar type, or np.ndarray."""
+
+    kind: type
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...] = ()
+
+
+@dataclass
+class Call:
+    """A compiled program with all that calling it takes.
+
+    Attributes:
+        name: what the function is called where Python shows it.
+        run: address of `i32 @run(ptr arguments, ptr context)`.
+        inputs, captured, outputs: the arguments of `run`, in this order.
+        fallback: called with the very same arguments whenever something isn't as described here.
+        failed: called as `failed(state, *args, **keywords)` when `run` returned a nonzero state.
+        many: results are a flat tuple rather than a single one.
+        context: words of the context from slot 1 on: addresses that the program calls.
+        scratch: bytes of memory in slot 0, aligned to 64.
+        names: rows (dict, key, object): the dict must still have this very object under the key,
+            or nothing where the object is ABSENT.
+        cells: rows (cell, object): the same of a closure's cells.
+        release: let other Python threads run meanwhile; costs 0.1 µs, so for long programs.
+        keep: what must live as long as the function, such as the Machine.
+    """
+
+    name: str
+    run: int
+    inputs: Sequence[Input]
+    outputs: Sequence[Output]
+    fallback: Callable[..., Any]
+    failed: Callable[..., Any]
+    many: bool = False
+    captured: Sequence[np.ndarray[Any, Any]] = ()
+    context: Sequence[int] = ()
+    scratch: int = 0
+    names: Sequence[tuple[dict[str, Any], str, Any]] = ()
+    cells: Sequence[tuple[CellType, Any]] = ()
+    release: bool = False
+    keep: Sequence[Any] = field(default_factory=tuple)

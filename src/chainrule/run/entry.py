@@ -1,0 +1,154 @@
+"""From Python's call into machine code and back: a built-in function for one compiled program."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from chainrule.base.settings import OPEN
+from chainrule.emit import plan as words
+from chainrule.emit.entry import entry_text
+from chainrule.run.cache import machine_code
+from chainrule.run.call import ABSENT, Call, Input, Output
+from chainrule.run.engine import Machine, link
+from chainrule.run.layout import api, layout, maker, number_offset
+from chainrule.run.portable import portable_entry
+
+_METH_FASTCALL, _METH_KEYWORDS = 0x80, 0x2
+
+
+def entry(call: Call) -> Callable[..., Any]:
+    """A function that runs a program when its arguments are exactly right, else its fallback.
+
+    It takes `out=` too: an array, or a tuple of arrays where there are many results, that are
+    written and returned, unless they overlap an argument.
+    """
+    kinds = [item.kind for item in call.inputs] + [item.kind for item in call.outputs]
+    if layout() is None or not all(map(_is_native, kinds)):
+        return portable_entry(call)
+    return _native_entry(call)
+
+
+def _is_native(kind: type) -> bool:
+    """Whether machine code can read and make such an object."""
+    return kind in (np.ndarray, int) or number_offset(kind) is not None
+
+
+@functools.cache
+def _caller() -> Machine:
+    """The code that all entries share."""
+    found = layout()
+    assert found is not None
+    return link(machine_code(entry_text(found)), ("call",))
+
+
+class _PyMethodDef(ctypes.Structure):
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("function", ctypes.c_void_p),
+        ("flags", ctypes.c_int),
+        ("doc", ctypes.c_char_p),
+    )
+
+
+def _native_entry(call: Call) -> Callable[..., Any]:
+    plan, kept = _plan(call)
+    machine = _caller()
+    name = call.name.encode()
+    method = _PyMethodDef(name, machine.address("call"), _METH_FASTCALL | _METH_KEYWORDS, None)
+    # The function owns this tuple, and with it everything that its plan points to. The collector
+    # sees through it, so a program that its own fallback refers to can go.
+    owned = (plan, call.fallback, call.failed, method, name, machine, *kept, *call.keep)
+    make = ctypes.pythonapi.PyCFunction_NewEx
+    prototype = ctypes.PYFUNCTYPE(
+        ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p
+    )
+    address = ctypes.cast(make, ctypes.c_void_p).value or 0
+    function: Callable[..., Any] = prototype(address)(ctypes.addressof(method), owned, None)
+    return function
+
+
+def _plan(call: Call) -> tuple[np.ndarray[Any, Any], list[Any]]:
+    """The plan of a call, and the objects that it points to."""
+    kept: list[Any] = [api(), OPEN]
+    records = [
+        [_input_record(item, kept) for item in call.inputs],
+        [_captured_record(array, kept) for array in call.captured],
+        [_output_record(item, kept) for item in call.outputs],
+    ]
+    names = [
+        [id(scope), id(key), 0 if value is ABSENT else id(value)]
+        for scope, key, value in call.names
+    ]
+    cells = [[id(cell), id(value)] for cell, value in call.cells]
+    kept += [*call.names, *call.cells]
+    plan = np.zeros(words.PLAN_WORDS, np.int64)
+    plan[words.FALLBACK] = id(call.fallback)
+    plan[words.FAILED] = id(call.failed)
+    plan[words.RUN] = call.run
+    plan[words.API] = api().ctypes.data
+    plan[words.SWITCH] = OPEN.ctypes.data
+    plan[words.SCRATCH] = call.scratch
+    plan[words.FLAGS] = words.RETURN_TUPLE * call.many + words.RELEASE_GIL * call.release
+    tables: list[tuple[int, list[Any]]] = [
+        (words.INPUTS, records[0]),
+        (words.CAPTURED, records[1]),
+        (words.OUTPUTS, records[2]),
+        (words.CONTEXT, [0, *call.context]),
+        (words.NAMES, names),
+        (words.CELLS, cells),
+    ]
+    for word, rows in tables:
+        table = np.array(rows, np.int64)
+        kept.append(table)
+        plan[word], plan[word + 1] = len(rows), table.ctypes.data
+    return plan, kept
+
+
+def _record(dtype: np.dtype[Any], shape: tuple[int, ...], kept: list[Any]) -> list[int]:
+    """What the records of all kinds say: an array's type, dtype and shape."""
+    sizes = np.array(shape, np.int64)
+    kept += [sizes, dtype]
+    row = [0] * words.RECORD_WORDS
+    row[words.KIND] = words.ARRAY
+    row[words.TYPE] = id(np.ndarray)
+    row[words.DESCR] = id(dtype)
+    row[words.NDIM] = len(shape)
+    row[words.SHAPE] = sizes.ctypes.data
+    row[words.BYTES] = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    return row
+
+
+def _input_record(item: Input, kept: list[Any]) -> list[int]:
+    row = _record(item.dtype, item.shape, kept)
+    if item.kind is int:
+        row[words.KIND], row[words.BYTES] = words.INTEGER, 0
+    elif item.kind is not np.ndarray:
+        row[words.KIND], row[words.BYTES] = words.NUMBER, 0
+        row[words.TYPE] = id(item.kind)
+        row[words.OFFSET] = number_offset(item.kind) or 0
+    return row
+
+
+def _captured_record(array: np.ndarray[Any, Any], kept: list[Any]) -> list[int]:
+    row = _record(array.dtype, array.shape, kept)
+    row[words.ADDRESS] = array.ctypes.data
+    kept.append(array)
+    return row
+
+
+def _output_record(item: Output, kept: list[Any]) -> list[int]:
+    row = _record(item.dtype, item.shape, kept)
+    if item.kind is int:
+        row[words.KIND] = words.INTEGER
+    elif item.kind is np.bool_:
+        row[words.KIND] = words.TRUTH
+    elif item.kind is not np.ndarray:
+        row[words.KIND] = words.NUMBER
+        row[words.MAKE], row[words.MADE] = maker(item.kind), id(item.kind)
+        row[words.OFFSET] = number_offset(item.kind) or 0
+    return row

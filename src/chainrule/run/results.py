@@ -1,0 +1,170 @@
+"""What becomes of a program's outputs: which have to be computed, and what the user gets."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule.base.errors import ArgumentError, DtypeError, ShapeError
+from chainrule.base.trees import flatten, outline, same_structure
+from chainrule.ir.program import Constant, Program, Var
+from chainrule.ir.types import ArrayType, type_of
+
+_SMALL = 64  # entries of operands on which an equation may be tried
+
+
+class _Leaf(NamedTuple):
+    """Where one leaf of the result comes from.
+
+    source: "computed", "input", "captured" or "constant"; number: which of them.
+    kind: its type, or None if it's no array or number.
+    scalar: one of NumPy's or Python's numbers, rather than an array without axes.
+    """
+
+    source: str
+    number: int
+    kind: ArrayType | None
+    scalar: bool
+    value: Any = None
+
+
+class Results:
+    """How the results of a program are made out of what it computes.
+
+    What isn't computed but handed on, an argument or a constant, is not for the compiler: `program`
+    has the outputs that are left, each once.
+    """
+
+    def __init__(self, program: Program) -> None:
+        inputs = {var.number: k for k, var in enumerate(program.inputs)}
+        captured = {var.number: k for k, (var, _) in enumerate(program.captured)}
+        made = {var.number: e for e in program.equations for var in e.outputs}
+        wanted: dict[int, int] = {}
+        self.leaves: list[_Leaf] = []
+        for out in program.outputs:
+            if isinstance(out, Constant):
+                self.leaves.append(_constant(out.value))
+            elif out.number in inputs:
+                self.leaves.append(_Leaf("input", inputs[out.number], out.type, False))
+            elif out.number in captured:
+                self.leaves.append(_Leaf("captured", captured[out.number], out.type, False))
+            else:
+                number = wanted.setdefault(out.number, len(wanted))
+                scalar = out.type.weak or (not out.type.shape and _is_scalar(made[out.number], out))
+                self.leaves.append(_Leaf("computed", number, out.type, scalar))
+        variables = {var.number: var for e in program.equations for var in e.outputs}
+        self.program = dataclasses.replace(
+            program, outputs=tuple(variables[number] for number in wanted), out_tree=None
+        )
+        self.out_tree = program.out_tree
+        numbers = [leaf.number for leaf in self.leaves if leaf.source == "computed"]
+        self.direct = len(numbers) == len(self.leaves) and numbers == list(range(len(numbers)))
+
+    def gather(
+        self, computed: Sequence[Any], leaves: Sequence[Any], captured: Sequence[Any]
+    ) -> list[Any]:
+        """The leaves of the result, each an array of its own."""
+        given: set[int] = set()
+        results = []
+        for leaf in self.leaves:
+            if leaf.source == "constant":
+                value = leaf.value
+            elif leaf.source == "computed":
+                value = computed[leaf.number]
+                if leaf.kind is not None and not leaf.kind.shape and not leaf.kind.weak:
+                    value = np.asarray(value)
+                    value = value[()] if leaf.scalar else value
+            else:
+                value = (leaves if leaf.source == "input" else captured)[leaf.number]
+            if isinstance(value, np.ndarray):
+                if leaf.source != "computed" or id(value) in given:
+                    value = value.copy()
+                given.add(id(value))
+            results.append(value)
+        return results
+
+    # ---- out= ------------------------------------------------------------------------------------
+
+    def targets(self, out: Any) -> list[np.ndarray]:
+        """The arrays that a caller wants the results in, found to fit."""
+        found, tree = flatten(out)
+        if not same_structure(tree, self.out_tree):
+            raise ArgumentError(
+                "jit: out= must have the tree of the result",
+                {"result": outline(self.out_tree), "out": outline(tree)},
+                "give one array for each array in the result",
+            )
+        for number, (target, leaf) in enumerate(zip(found, self.leaves, strict=True)):
+            _check_target(target, leaf.kind, "out" if len(found) == 1 else f"out, leaf {number}")
+        for k, target in enumerate(found):
+            for other in found[:k]:
+                if np.may_share_memory(target, other) and np.shares_memory(target, other):
+                    raise ArgumentError(
+                        "jit: two arrays of out= share memory",
+                        {"arrays": f"{type_of(other)} and {type_of(target)}"},
+                        "give each result memory of its own",
+                    )
+        return found
+
+    def write(self, targets: Sequence[np.ndarray], results: Sequence[Any]) -> None:
+        for target, value in zip(targets, results, strict=True):
+            target[...] = value
+
+
+def _check_target(target: Any, kind: ArrayType | None, name: str) -> None:
+    if not isinstance(target, np.ndarray):
+        raise ArgumentError(
+            "jit: out= takes arrays, to write results into",
+            {name: f"{type(target).__name__} {target!r}"[:80]},
+            "make one with np.empty(shape, dtype); a number needs an array of shape ()",
+        )
+    if kind is None:
+        raise ArgumentError(
+            "jit: out= is for results that are arrays or numbers, and this one isn't",
+            {name: type_of(target)},
+            "leave out= away, and use what the function returns",
+        )
+    facts = {"result": kind._replace(weak=False), name: type_of(target)}
+    if target.shape != kind.shape:
+        raise ShapeError(
+            "jit: an array of out= has another shape than its result",
+            facts,
+            f"make it with np.empty({kind.shape}, {str(kind.dtype)!r})",
+        )
+    if target.dtype != kind.dtype:
+        raise DtypeError(
+            "jit: an array of out= has another dtype than its result",
+            facts,
+            f"make it with np.empty({kind.shape}, {str(kind.dtype)!r})",
+        )
+    if not target.flags.writeable:
+        raise ArgumentError(
+            "jit: an array of out= is read-only", facts, "give one that may be written to"
+        )
+
+
+def _constant(value: Any) -> _Leaf:
+    numeric = isinstance(value, (bool, int, float, complex, np.generic, np.ndarray))
+    kind = type_of(value) if numeric and np.asarray(value).dtype.kind in "biufc" else None
+    return _Leaf("constant", 0, kind, True, value)
+
+
+def _is_scalar(equation: Any, out: Var) -> bool:
+    """Whether NumPy gives a number here and not an array without axes; tried, where that's cheap.
+
+    Reshaping and choosing give arrays, arithmetic gives numbers.
+    """
+    op = equation.primitive
+    kinds = [type_of(a.value) if isinstance(a, Constant) else a.type for a in equation.inputs]
+    if op.multiple or any(kind.size > _SMALL for kind in kinds):
+        return True
+    attempt: Callable[..., Any] = op.value
+    ones = [np.ones(kind.shape, kind.dtype)[()] for kind in kinds]
+    try:
+        with np.errstate(all="ignore"):
+            return not isinstance(attempt(*ones, **equation.params), np.ndarray)
+    except (ArithmeticError, LookupError, TypeError, ValueError):
+        return True

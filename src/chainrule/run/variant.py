@@ -1,0 +1,171 @@
+"""One traced function: its program, what it was traced in, and the engines that run it."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+
+from chainrule.base.settings import current
+from chainrule.base.trees import unflatten
+from chainrule.ir.program import Program
+from chainrule.optimise.pipeline import optimise
+from chainrule.run import engine
+from chainrule.run.capture import LiveTrace
+from chainrule.run.check import CheckedExecutable
+from chainrule.run.compile import compile_program
+from chainrule.run.guards import State
+from chainrule.run.numpy_engine import Failed, NumpyExecutable
+from chainrule.run.results import Results
+from chainrule.run.signature import normal
+
+# Every other dtype (float16, long double) is left to NumPy, and the whole program with it.
+_COMPILED_DTYPES = "?bBhHiIlLqQfdFD"
+
+
+class Unit:
+    """A program and what runs it; each engine is made ready when it's first asked for."""
+
+    def __init__(self, program: Program) -> None:
+        self.results = Results(program)
+        self.recorded = self.results.program
+        self.program = optimise(self.recorded)
+        self.compilable = all(
+            var.type.dtype.char in _COMPILED_DTYPES for var in self.program.variables()
+        )
+        self._lock = threading.Lock()
+        self._native: Any = None
+        self._numpy: NumpyExecutable | None = None
+        self._checked: CheckedExecutable | None = None
+
+    def native(self) -> Any:
+        """Machine code; None where there can't be any."""
+        if not self.compilable or not engine.available():
+            return None
+        if self._native is None:
+            with self._lock:
+                if self._native is None:
+                    self._native = compile_program(self.program)
+        return self._native
+
+    def numpy(self) -> NumpyExecutable:
+        if self._numpy is None:
+            self._numpy = NumpyExecutable(self.program)
+        return self._numpy
+
+    def checked(self) -> CheckedExecutable:
+        """Runs what the user wrote, as it was before it was made shorter."""
+        if self._checked is None:
+            self._checked = CheckedExecutable(self.recorded)
+        return self._checked
+
+
+class Variant:
+    """A unit in surroundings in which it is right.
+
+    Attributes:
+        arrays: variable → array, of all that the program reads besides its inputs.
+        captured: those of them that go into the executable, in its order.
+        contents: arrays whose numbers went into the program when it was traced; and the numbers.
+    """
+
+    def __init__(self, unit: Unit, state: State, trace: LiveTrace) -> None:
+        self.unit = unit
+        self.state = state
+        places = {id(array): k for k, (_, array) in enumerate(state.arrays)}
+        captured = (*unit.recorded.captured, *unit.program.captured)
+        self.arrays: dict[int, np.ndarray] = {var.number: array for var, array in captured}
+        self._types = {var.number: var.type for var, _ in captured}
+        self._places = {
+            number: places[id(array)]
+            for number, array in self.arrays.items()
+            if id(array) in places
+        }
+        roots = {id(trace.root(array)) for array in self.arrays.values()}
+        # Of these the program reads a view, which stays a view of this very array.
+        self._viewed = roots - {id(array) for array in self.arrays.values()}
+        self.contents = [
+            (array, array.tobytes())
+            for _, array in state.arrays
+            if trace.computed or id(array) not in roots
+        ]
+        self._order = [var.number for var, _ in unit.program.captured]
+        self._recorded_order = [var.number for var, _ in unit.recorded.captured]
+        self._settle()
+
+    def _settle(self) -> None:
+        self.captured = [self.arrays[number] for number in self._order]
+        self.recorded = [self.arrays[number] for number in self._recorded_order]
+        self._live = [(self.arrays[number], self._types[number]) for number in self._places]
+
+    def holds(self) -> bool:
+        """Whether the function, traced now, would be this one."""
+        if not self.state.holds():
+            return False
+        for array, kind in self._live:
+            if array.shape != kind.shape or array.dtype != kind.dtype:
+                return False
+        return all(array.tobytes() == held for array, held in self.contents)
+
+    def renewed(self, state: State) -> Variant | None:
+        """This variant in other surroundings that mean the same; None if they don't."""
+        if state.facts != self.state.facts:
+            return None
+        pairs = zip(self.state.arrays, state.arrays, strict=True)
+        now = {id(old): new for (_, old), (_, new) in pairs}
+        if any(number in self._viewed and id(new) != number for number, new in now.items()):
+            return None
+        other: Variant = object.__new__(Variant)
+        other.__dict__.update(self.__dict__)
+        other.state = state
+        other.contents = [(now[id(array)], held) for array, held in self.contents]
+        other.arrays = {
+            number: state.arrays[self._places[number]][1] if number in self._places else array
+            for number, array in self.arrays.items()
+        }
+        other._settle()
+        return other if other.holds() else None
+
+    def run(self, leaves: list[Any], out: Any) -> Any:
+        """The function's result for these leaves."""
+        results = self.unit.results
+        targets = None if out is None else results.targets(out)
+        computed = self._computed(leaves, targets)
+        if computed is targets and targets is not None:
+            return out
+        found = results.gather(computed, leaves, self.recorded)
+        if targets is not None:
+            results.write(targets, found)
+            return out
+        return unflatten(results.out_tree, found)
+
+    def _computed(self, leaves: list[Any], targets: list[np.ndarray] | None) -> list[Any]:
+        """What the program computes; `targets` themselves where it could write into them."""
+        settings = current()
+        if settings.check_nan:
+            return self.unit.checked()(leaves, self.recorded)
+        captured = [normal(array) for array in self.captured]
+        native = self.unit.native() if settings.engine == "llvm" else None
+        if native is None:
+            return self.unit.numpy()(leaves, captured)
+        direct = targets is not None and self._may_write(targets, [*leaves, *captured])
+        try:
+            return native(leaves, captured, targets if direct else None)
+        except Failed:
+            # Python's errors and NumPy's, with the user's line, come from doing it once more.
+            return self.unit.numpy()(leaves, captured)
+
+    def _may_write(self, targets: list[np.ndarray], given: list[Any]) -> bool:
+        """Whether native code may write into the caller's arrays while it reads the others."""
+        if not self.unit.results.direct:
+            return False
+        for target in targets:
+            flags = target.flags
+            if type(target) is not np.ndarray or not target.dtype.isnative:
+                return False
+            if not (flags.c_contiguous and flags.aligned):
+                return False
+            if any(isinstance(a, np.ndarray) and np.may_share_memory(target, a) for a in given):
+                return False
+        return True

@@ -1,0 +1,56 @@
+"""What all traces on a thread know while a function is recorded to be compiled.
+
+Arrays from outside stay the user's own, to be read anew at every call; and what a derivative adds,
+taken backwards, belongs to the line of the operation that it is the derivative of.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import CodeType
+
+import numpy as np
+
+
+class _Recording(threading.local):
+    """Of this thread: which arrays stay as they are, and where a backward sweep has got to."""
+
+    live: Callable[[np.ndarray], bool] | None = None
+    origin: tuple[CodeType | None, int | None] | None = None
+
+
+RECORDING = _Recording()
+
+
+def is_live(array: np.ndarray) -> bool:
+    """Whether an array is one from outside a function that is being compiled."""
+    live = RECORDING.live
+    return live is not None and live(array)
+
+
+def apart(array: np.ndarray) -> np.ndarray:
+    """A copy that nobody else writes to; of what is read anew at every call, the array itself."""
+    return array if is_live(array) else array.copy(order="K")
+
+
+@contextmanager
+def recording(live: Callable[[np.ndarray], bool]) -> Iterator[None]:
+    """While a function is recorded on this thread: `live` says which arrays aren't copied."""
+    before = RECORDING.live, RECORDING.origin
+    RECORDING.live, RECORDING.origin = live, None
+    try:
+        yield
+    finally:
+        RECORDING.live, RECORDING.origin = before
+
+
+@contextmanager
+def going_back() -> Iterator[None]:
+    """Around a backward sweep, which sets `origin` as it goes."""
+    before = RECORDING.origin
+    try:
+        yield
+    finally:
+        RECORDING.origin = before

@@ -1,0 +1,185 @@
+"""The rules of `cond`: the tangent, the transpose and the batch of both branches.
+
+In reverse mode the branch that was taken is computed again, so that nothing is kept but the
+operands. Under `vmap` with a condition of its own for each example both branches run, and a select
+picks; its derivative never counts what wasn't picked.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from chainrule.ir.primitive import Primitive
+from chainrule.ir.program import Program, Var
+from chainrule.ir.types import ArrayType
+from chainrule.ops.control import RULES, cond, output_types
+from chainrule.tracing.body import free
+from chainrule.tracing.stage import StageTrace, close, evaluate
+from chainrule.tracing.trace import apply
+from chainrule.tracing.tracer import Tracer
+from chainrule.transform.batch import BatchTrace
+from chainrule.transform.derive import (
+    Flags,
+    Freed,
+    pulled,
+    pushed,
+    remembered,
+    spread_out,
+    staged_batch,
+    strong_type,
+    varying,
+    where_true,
+    zeros_of,
+)
+from chainrule.transform.loop import given, spread, wanted_flags
+
+Branches = tuple[Program, Program]
+
+
+def _types(branch: Program) -> list[ArrayType]:
+    return [strong_type(var.type) for var in branch.inputs]
+
+
+def _choose(p: Any, made: Sequence[Freed], *xs: Any) -> Any:
+    """One cond of two programs, whose own arrays become operands of both."""
+    (first, here), (second, there) = made
+    branches = (
+        padded(first, len(here), [array_type(a) for a in there]),
+        padded(second, 0, [array_type(a) for a in here]),
+    )
+    return apply(cond, p, *here, *there, *xs, branches=branches)
+
+
+def array_type(array: Any) -> ArrayType:
+    return ArrayType(array.shape, array.dtype)
+
+
+def padded(program: Program, place: int, kinds: Sequence[ArrayType]) -> Program:
+    """The program with more inputs from `place` on, which it doesn't read."""
+    if not kinds:
+        return program
+
+    def make() -> Program:
+        start = 1 + max((var.number for var in program.variables()), default=-1)
+        idle = tuple(Var(start + k, kind) for k, kind in enumerate(kinds))
+        inputs = (*program.inputs[:place], *idle, *program.inputs[place:])
+        return replace(program, inputs=inputs)
+
+    return remembered(program, ("padded", place, tuple(kinds)), make)
+
+
+# ---- forward -------------------------------------------------------------------------------------
+
+
+def _together(
+    tangents: Sequence[Any], p: Any, *xs: Any, branches: Branches
+) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    flags = tuple(t is not None for t in tangents[1:])
+    outs = _varying(branches, flags)
+    kinds = _types(branches[0])
+    moving = given(where_true(tangents[1:], flags), where_true(kinds, flags))
+    found = _choose(p, [pushed(branch, flags, outs) for branch in branches], *xs, *moving)
+    return tuple(found[: len(outs)]), tuple(spread(found[len(outs) :], outs))
+
+
+def _varying(branches: Branches, flags: Flags) -> Flags:
+    pairs = zip(*(varying(branch, flags) for branch in branches), strict=True)
+    return tuple(a or b for a, b in pairs)
+
+
+def _forward(tangents: Sequence[Any], y: Any, *xs: Any, **params: Any) -> tuple[Any, ...]:
+    return _together(tangents, *xs, **params)[1]
+
+
+# ---- reverse -------------------------------------------------------------------------------------
+
+
+def _reverse(gs: Sequence[Any], y: Any, p: Any, *xs: Any, branches: Branches) -> list[Any]:
+    flags = wanted_flags(xs) if xs else ()
+    outs = _varying(branches, flags)
+    kinds = _types(branches[0])
+    # What a linear map is applied to has no value, and nothing depends on one.
+    values = [zeros_of(kind) if x is None else x for x, kind in zip(xs, kinds, strict=True)]
+    seeds = given(where_true(gs, outs), where_true(output_types(branches[0]), outs))
+    made = [_transposed(branch, flags, outs) for branch in branches]
+    found = _choose(p, made, *values, *seeds)
+    return [None, *spread(found, flags)]
+
+
+def _transposed(branch: Program, flags: Flags, outs: Flags) -> Freed:
+    """(*xs, *g) → (*g of the flagged xs), computing again what it needs."""
+
+    def make() -> Freed:
+        parts = pulled(branch, flags, outs, 0, 0)
+        stage = StageTrace()
+        kinds = _types(branch)
+        xs = [stage.abstract(kind) for kind in kinds]
+        gs = [stage.abstract(kind) for kind in where_true(output_types(branch), outs)]
+        try:
+            (known, arrays), (hoist, more), (back, most) = parts.known, parts.hoisted, parts.back
+            saved = evaluate(known, *arrays, *xs)[len(outs) :]
+            used = [xs[k] for k in parts.used]
+            found = evaluate(back, *most, *used, *evaluate(hoist, *more), *saved, *gs)
+        finally:
+            stage.open = False
+        answers = given(spread(found, parts.reached), kinds)
+        return free(close(stage, [*xs, *gs], where_true(answers, flags), branch.name))
+
+    return remembered(branch, ("transposed branch", flags, outs), make)
+
+
+# ---- batch ---------------------------------------------------------------------------------------
+
+
+def _batch(
+    op: Primitive, size: int, args: tuple[Any, ...], batched: Flags, branches: Branches
+) -> tuple[Any, ...]:
+    p, *xs = args
+    if batched[0]:
+        return _select(size, p, xs, batched, branches)
+    flags = tuple(batched[1:])
+    outs = (True,) * len(branches[0].outputs)
+    made = [_batched(branch, flags, outs, size) for branch in branches]
+    return _choose(p, made, *xs)
+
+
+def _batched(branch: Program, flags: Flags, outs: Flags, size: int) -> Freed:
+    def make() -> Freed:
+        kinds, results = [var.type for var in branch.inputs], output_types(branch)
+        function = functools.partial(evaluate, branch)
+        return staged_batch(function, kinds, flags, size, results, outs, branch.name)[0]
+
+    return remembered(branch, ("batched branch", flags, outs, size), make)
+
+
+def _select(
+    size: int, p: Any, xs: Sequence[Any], batched: Flags, branches: Branches
+) -> tuple[Any, ...]:
+    trace = BatchTrace(size)
+    inner = [Tracer(trace, x, int(flag)) for x, flag in zip((p, *xs), batched, strict=True)]
+    try:
+        # What isn't picked may be anything, and isn't worth a warning.
+        with np.errstate(all="ignore"):
+            left, right = (evaluate(branch, *inner[1:]) for branch in branches)
+        found = [np.where(inner[0], a, b) for a, b in zip(left, right, strict=True)]
+    finally:
+        trace.open = False
+    return tuple(
+        spread_out(out.value, bool(out.mark), True, kind, size)
+        for out, kind in zip(found, output_types(branches[0]), strict=True)
+    )
+
+
+RULES.update(
+    {
+        ("cond", "forward"): _forward,
+        ("cond", "reverse"): _reverse,
+        ("cond", "together"): _together,
+        ("cond", "batch"): _batch,
+    }
+)

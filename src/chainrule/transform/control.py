@@ -1,0 +1,497 @@
+"""cond, while_loop, fori_loop and scan: control flow that a trace sees as one operation."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.base.errors import ArgumentError, DtypeError, ShapeError
+from chainrule.base.trees import flatten, outline, paths, same_structure, unflatten
+from chainrule.ir.types import ArrayType, result_dtype, type_of
+from chainrule.ops import control
+from chainrule.tracing.body import Staged, stage_body
+from chainrule.tracing.creation import as_traced_leaf, operand
+from chainrule.tracing.table import TABLE
+from chainrule.tracing.trace import apply, ground, resolve, snapshot
+from chainrule.tracing.tracer import Tracer
+from chainrule.transform import choice, loop, repeat  # noqa: F401 - they enter their rules
+from chainrule.transform.arguments import check_callable
+from chainrule.transform.choice import padded
+
+# ---- cond ----------------------------------------------------------------------------------------
+
+
+def cond(p: Any, f: Callable[..., Any], g: Callable[..., Any], *operands: Any) -> Any:
+    """f(*operands) where p holds, g(*operands) where it doesn't.
+
+    Where the value of p is known, the function is simply called; in the body of a loop, under
+    `jit` and under `vmap`, where it isn't, both are recorded and only the one needed runs. (If p
+    differs within a batch both run, and what isn't wanted doesn't count, in derivatives either.)
+
+    Args:
+        p: a truth value of shape ().
+        f, g: functions of the operands with results of one tree, of the same shapes and dtypes.
+        operands: arrays, numbers or trees of them.
+
+    Returns:
+        What f or g returns.
+
+    Raises:
+        ShapeError: p has several entries; the results differ in tree or shape.
+        DtypeError: the results differ in dtype.
+
+    Derivative: that of the function taken.
+
+    Example:
+        >>> import numpy as np
+        >>> import chainrule as cr
+        >>> safe_log = lambda x: cr.cond(x > 0, np.log, lambda x: 0.0 * x, x)
+        >>> cr.vmap(cr.grad(safe_log))(np.array([-1.0, 2.0]))
+        array([0. , 0.5])
+    """
+    check_callable(f, "cond")
+    check_callable(g, "cond")
+    p = _truth_value(operand(p), "cond", "the condition")
+    if ground(p) is not None:
+        return f(*operands) if bool(p) else g(*operands)
+    leaves, tree = _leaves(operands)
+    kinds = [type_of(leaf) for leaf in leaves]
+
+    def branch(function: Callable[..., Any], wanted: Sequence[ArrayType] | None) -> Staged:
+        def settle(outs: list[Any], _: Any) -> list[Any]:
+            return [_cast(out, kind) for out, kind in zip(outs, wanted or (), strict=True)]
+
+        def flat(*xs: Any) -> Any:
+            return function(*unflatten(tree, xs))
+
+        flat.__name__ = getattr(function, "__name__", "branch")
+        return stage_body(flat, kinds, "cond", None if wanted is None else settle)
+
+    branches = [branch(f, None), branch(g, None)]
+    wanted = _agreed(*branches)
+    for k, function in enumerate((f, g)):
+        if any(a != b for a, b in zip(branches[k].leaves, wanted, strict=True)):
+            branches[k] = branch(function, wanted)
+    taken, other = branches
+    here, there = [[type_of(x) for x in b.captured] for b in branches]
+    programs = (
+        padded(taken.program, len(here), there),
+        padded(other.program, 0, here),
+    )
+    values = (*taken.captured, *other.captured, *map(_strong, leaves))
+    return unflatten(taken.tree, apply(control.cond, p, *values, branches=programs))
+
+
+def _agreed(taken: Staged, other: Staged) -> list[ArrayType]:
+    """The types of both branches' results, Python's numbers taking the other's dtype."""
+    if not same_structure(taken.tree, other.tree):
+        raise ShapeError(
+            "cond: the two functions return different trees",
+            {"first": outline(taken.tree), "second": outline(other.tree)},
+            "return the same tree from both",
+        )
+    wanted = []
+    tails = paths(unflatten(taken.tree, [0] * len(taken.leaves)))
+    for tail, a, b in zip(tails, taken.leaves, other.leaves, strict=True):
+        facts = {f"first{tail}": a, f"second{tail}": b}
+        if a.shape != b.shape:
+            raise ShapeError(
+                "cond: the two functions return different shapes",
+                facts,
+                "return the same shape from both: np.broadcast_to(x, shape), np.reshape",
+            )
+        dtype = result_dtype(a, b)
+        if any(not kind.weak and kind.dtype != dtype for kind in (a, b)):
+            raise DtypeError(
+                "cond: the two functions return different dtypes",
+                facts,
+                "convert one of them: x.astype(dtype)",
+            )
+        wanted.append(ArrayType(a.shape, dtype))
+    return wanted
+
+
+# ---- scan ----------------------------------------------------------------------------------------
+
+
+def scan(
+    body: Callable[[Any, Any], Any],
+    init: Any,
+    xs: Any = None,
+    length: int | None = None,
+    reverse: bool = False,
+) -> tuple[Any, Any]:
+    """A loop over the rows of xs that carries a value along and stacks what each step gives.
+
+    The same as
+
+        carry, ys = init, []
+        for x in xs:
+            carry, y = body(carry, x)
+            ys.append(y)
+        return carry, np.stack(ys)
+
+    but the body is traced once, and the loop is one operation: its derivative keeps per step only
+    what it needs, and a compiled loop runs without Python.
+
+    Args:
+        body: `body(carry, x)` → `(carry, y)`. The carry it returns has the tree, shapes and dtypes
+            of the one it gets. Python's `if` and `while` can't depend on traced values in it; use
+            np.where, `cr.cond` and `cr.while_loop`.
+        init: the first carry: an array, a number or a tree of them.
+        xs: arrays, or a tree of them, whose first axis is looped over; None for none.
+        length: the number of steps; needed without xs.
+        reverse: begin with the last row; ys are stacked in the order of xs all the same.
+
+    Returns:
+        `(carry, ys)`: the last carry, and the tree of y with one more axis in front.
+
+    Raises:
+        ShapeError: a carry that changes its tree or shape; xs of different lengths.
+        DtypeError: a carry that changes its dtype.
+        TraceError: the body needs the value of something, or stores a traced value elsewhere.
+
+    Derivative: forward mode carries tangents along; reverse mode runs a loop of the transposed body
+    from the last step to the first, with what the forward loop kept of each step.
+
+    Example:
+        >>> import numpy as np
+        >>> import chainrule as cr
+        >>> total, sums = cr.scan(lambda c, x: (c + x, c + x), 0.0, np.array([1.0, 2.0, 3.0]))
+        >>> float(total), sums
+        (6.0, array([1., 3., 6.]))
+    """
+    check_callable(body, "scan")
+    rows, row_tree = _leaves(xs)
+    steps = _length(rows, xs, length)
+    row_kinds = [ArrayType(tuple(row.shape[1:]), row.dtype) for row in rows]
+
+    def step(carry: Any, x: Any) -> Any:
+        result = body(carry, x)
+        if not isinstance(result, tuple) or len(result) != 2:
+            raise ArgumentError(
+                "scan: the body must return (carry, y)",
+                {"returned": _shown(result)},
+                "return the carry and what to stack; y may be None: return carry, None",
+            )
+        return result
+
+    step.__name__ = getattr(body, "__name__", "body")
+    return _scan("scan", step, init, rows, row_tree, row_kinds, steps, reverse)
+
+
+def _scan(
+    caller: str,
+    step: Callable[[Any, Any], Any],
+    init: Any,
+    rows: list[Any],
+    row_tree: Any,
+    row_kinds: list[ArrayType],
+    length: int,
+    reverse: bool,
+) -> tuple[Any, Any]:
+    leaves, tree = _leaves(init)
+    carry = _Carry(caller, leaves, tree)
+
+    def flat(*values: Any) -> Any:
+        count = len(leaves)
+        return step(unflatten(tree, values[:count]), unflatten(row_tree, values[count:]))
+
+    flat.__name__ = step.__name__
+    staged = carry.stage(flat, row_kinds)
+    start, steps = _strong_start(leaves, carry.kinds), len(leaves)
+    found = apply(
+        control.scan,
+        *staged.captured,
+        *start,
+        *rows,
+        body=staged.program,
+        length=length,
+        consts=len(staged.captured),
+        carry=steps,
+        reverse=reverse,
+    )
+    return unflatten(staged.tree, _own(found))
+
+
+def _length(rows: list[Any], xs: Any, length: int | None) -> int:
+    found: dict[int, str] = {}
+    for row, tail in zip(rows, paths(xs), strict=True):
+        if not np.shape(row):
+            raise ShapeError(
+                "scan: xs has no axis to loop over",
+                {f"xs{tail}": type_of(row)},
+                "close over what every step shares; xs=None with length=n loops without rows",
+            )
+        found.setdefault(row.shape[0], f"xs{tail}")
+    if len(found) > 1:
+        raise ShapeError(
+            "scan: xs of different lengths",
+            {name: f"{size} rows" for size, name in found.items()},
+            "every array in xs needs the same first axis",
+        )
+    if length is None:
+        if not found:
+            raise ArgumentError(
+                "scan: without xs the number of steps must be given", fix="pass length=n"
+            )
+        return next(iter(found))
+    steps = _index(length, "scan: length")
+    if steps < 0:
+        raise ArgumentError("scan: length must not be negative", {"length": steps})
+    if found and steps not in found:
+        raise ShapeError(
+            "scan: length is not that of xs",
+            {"length": steps, **{name: f"{size} rows" for size, name in found.items()}},
+            "leave length out; it follows from xs",
+        )
+    return steps
+
+
+# ---- loops ---------------------------------------------------------------------------------------
+
+
+def fori_loop(lo: Any, hi: Any, body: Callable[[Any, Any], Any], init: Any) -> Any:
+    """`for i in range(lo, hi): value = body(i, value)`, as one operation.
+
+    Args:
+        lo, hi: integers. Where they're known it's a `scan`, else (under `jit`) a `while_loop`.
+        body: `body(i, value)` → value, of the same tree, shapes and dtypes.
+        init: the first value: an array, a number or a tree of them.
+
+    Returns:
+        The last value; init where hi ≤ lo.
+
+    Raises:
+        ShapeError, DtypeError, TraceError: as `scan`.
+
+    Derivative: as `scan`, or as `while_loop`.
+
+    Example:
+        >>> import chainrule as cr
+        >>> power = lambda x: cr.fori_loop(0, 5, lambda i, y: y * x, 1.0)
+        >>> float(cr.grad(power)(2.0))
+        80.0
+    """
+    check_callable(body, "fori_loop")
+    lo, hi = (_bound(value, name) for value, name in ((lo, "lo"), (hi, "hi")))
+
+    def step(pair: Any) -> Any:
+        i, value = pair
+        return i + 1, body(i, value)
+
+    step.__name__ = getattr(body, "__name__", "body")
+    if type(lo) is int and type(hi) is int:
+
+        def indexed(pair: Any, _: Any) -> Any:
+            return step(pair), None
+
+        indexed.__name__ = step.__name__
+        count = max(0, hi - lo)
+        return _scan("fori_loop", indexed, (lo, init), [], flatten(None)[1], [], count, False)[0][1]
+    return _while("fori_loop", lambda pair: pair[0] < hi, step, (lo, init))[1]
+
+
+def while_loop(cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any) -> Any:
+    """`while cond(value): value = body(value)`, as one operation.
+
+    Args:
+        cond: `cond(value)` → a truth value of shape ().
+        body: `body(value)` → value, of the same tree, shapes and dtypes.
+        init: the first value: an array, a number or a tree of them.
+
+    Returns:
+        The first value for which cond doesn't hold.
+
+    Raises:
+        ShapeError, DtypeError, TraceError: as `scan`; ShapeError: cond gives several entries.
+
+    Derivative: that of the steps taken, in both modes. Reverse mode runs the loop again and keeps
+    what it needs of each step, however many there are. Under `vmap` the loop goes on until every
+    example is done; those that are done keep their value.
+
+    Example:
+        >>> import chainrule as cr
+        >>> root = lambda a: cr.while_loop(
+        ...     lambda x: abs(x * x - a) > 1e-12, lambda x: (x + a / x) / 2, 1.0
+        ... )
+        >>> float(root(2.0)), float(cr.grad(root)(2.0))
+        (1.4142135623730..., 0.35355339059327...)
+    """
+    check_callable(cond, "while_loop")
+    check_callable(body, "while_loop")
+    return _while("while_loop", cond, body, init)
+
+
+def _while(
+    caller: str, cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any
+) -> Any:
+    leaves, tree = _leaves(init)
+    carry = _Carry(caller, leaves, tree)
+
+    def flat(*values: Any) -> Any:
+        return body(unflatten(tree, values)), None
+
+    def flat_cond(*values: Any) -> Any:
+        result = cond(unflatten(tree, values))
+        return _truth_value(operand(as_traced_leaf(result)), caller, "what cond returns")
+
+    flat.__name__ = getattr(body, "__name__", "body")
+    flat_cond.__name__ = getattr(cond, "__name__", "cond")
+    staged = carry.stage(flat, [])
+    test = stage_body(flat_cond, carry.kinds, caller)
+    start = _strong_start(leaves, carry.kinds)
+    found = apply(
+        control.while_,
+        *test.captured,
+        *staged.captured,
+        *start,
+        cond=test.program,
+        body=staged.program,
+        cond_consts=len(test.captured),
+        consts=len(staged.captured),
+        lanes=False,
+    )
+    return unflatten(tree, _own(found))
+
+
+# ---- the carry -----------------------------------------------------------------------------------
+
+
+class _Widened(Exception):
+    """The first carry holds Python's numbers; the body gives them another dtype."""
+
+
+class _Carry:
+    """What a loop carries: its types settle while the body is traced."""
+
+    def __init__(self, caller: str, leaves: list[Any], tree: Any) -> None:
+        self.caller = caller
+        self.tree = tree
+        self.kinds = [type_of(leaf) for leaf in leaves]
+        self.tails = paths(unflatten(tree, leaves))
+
+    def stage(self, flat: Callable[..., Any], more: list[ArrayType]) -> Staged:
+        """The body, which returns (carry, y), as a program."""
+        for _ in range(3):  # bool → int → float → complex
+            try:
+                return stage_body(flat, [*self.kinds, *more], self.caller, self._settle)
+            except _Widened:
+                continue
+        return stage_body(flat, [*self.kinds, *more], self.caller, self._settle)
+
+    def _settle(self, leaves: list[Any], tree: Any) -> list[Any]:
+        returned = _first_child(tree)
+        if not same_structure(returned, self.tree):
+            raise ShapeError(
+                f"{self.caller}: the body returns a carry of another tree than it gets",
+                {"gets": outline(self.tree), "returns": outline(returned)},
+                "return the carry put together as init is",
+            )
+        count = len(self.kinds)
+        kinds = [type_of(leaf) for leaf in leaves[:count]]
+        for tail, kind, found in zip(self.tails, self.kinds, kinds, strict=True):
+            self._check(tail, kind, found)
+        wider = [
+            ArrayType(kind.shape, found.dtype)
+            if kind.weak and found.dtype != kind.dtype and result_dtype(kind, found) == found.dtype
+            else kind
+            for kind, found in zip(self.kinds, kinds, strict=True)
+        ]
+        if wider != self.kinds:
+            self.kinds = wider
+            raise _Widened
+        return [*map(_cast, leaves[:count], self.kinds), *leaves[count:]]
+
+    def _check(self, tail: str, kind: ArrayType, found: ArrayType) -> None:
+        facts = {f"gets{tail}": kind, f"returns{tail}": found}
+        if found.shape != kind.shape:
+            raise ShapeError(
+                f"{self.caller}: the body returns a carry of another shape than it gets",
+                facts,
+                f"let init have the shape {found.shape}, or the body keep the shape {kind.shape}",
+            )
+        if result_dtype(kind, found) != kind.dtype and not kind.weak:
+            raise DtypeError(
+                f"{self.caller}: the body returns a carry of another dtype than it gets",
+                facts,
+                f"let init have dtype {found.dtype}, or convert: x.astype({kind.dtype})",
+            )
+
+
+def _first_child(tree: Any) -> Any:
+    """The structure of the first of a pair."""
+    return flatten(unflatten(tree, range(tree.num_leaves))[0])[1]
+
+
+def _strong_start(leaves: Sequence[Any], kinds: Sequence[ArrayType]) -> list[Any]:
+    return [_cast(leaf, ArrayType(k.shape, k.dtype)) for leaf, k in zip(leaves, kinds, strict=True)]
+
+
+# ---- leaves --------------------------------------------------------------------------------------
+
+
+def _leaves(tree: Any) -> tuple[list[Any], Any]:
+    leaves, structure = flatten(tree)
+    return [_leaf(leaf) for leaf in leaves], structure
+
+
+def _leaf(leaf: Any) -> Any:
+    value = resolve(operand(as_traced_leaf(leaf)))
+    return snapshot(value) if type(value) is Tracer else value
+
+
+def _strong(value: Any) -> Any:
+    if type(value) is Tracer:
+        return Tracer(value.owner, value.value, value.mark)
+    return np.asarray(value)[()] if type(value) in (bool, int, float, complex) else value
+
+
+def _cast(value: Any, kind: ArrayType) -> Any:
+    """A value in this dtype; Python's own numbers as NumPy's."""
+    if type(value) in (bool, int, float, complex):
+        return kind.dtype.type(value)
+    value = _strong(value)
+    return value if value.dtype == kind.dtype else TABLE["astype"](value, kind.dtype)
+
+
+def _own(found: Sequence[Any]) -> list[Any]:
+    """Results that share no memory with the operands."""
+    return [np.array(x) if type(x) is np.ndarray and x.base is not None else x for x in found]
+
+
+def _truth_value(p: Any, caller: str, what: str) -> Any:
+    if np.shape(p):
+        raise ShapeError(
+            f"{caller}: {what} must be a single truth value",
+            {what: type_of(p)},
+            "reduce it with np.any(p) or np.all(p); or choose entry by entry with np.where(p, a, b)",
+        )
+    kind = type_of(p)
+    return p if kind.dtype.kind == "b" else np.not_equal(p, 0)
+
+
+def _bound(value: Any, name: str) -> Any:
+    value = resolve(operand(value))
+    if type_of(value).shape or type_of(value).dtype.kind not in "iu":
+        raise ArgumentError(
+            f"fori_loop: {name} must be an integer", {name: type_of(value)}, "convert it: int(n)"
+        )
+    known = ground(value)
+    return value if known is None else int(known)
+
+
+def _index(value: Any, what: str) -> int:
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise ArgumentError(f"{what} must be an integer", {"given": repr(value)[:80]}) from None
+
+
+def _shown(result: Any) -> str:
+    if isinstance(result, (tuple, list)):
+        return f"{type(result).__name__} of {len(result)}"
+    return type(result).__name__

@@ -1,0 +1,372 @@
+"""The rules of `scan`: tangents, cotangents and batches of a loop are loops again.
+
+Reverse mode runs the body once more with residuals: a scan that also stacks, step by step, what the
+transposed body will read, and later a scan of that body the other way round, in which cotangents of
+the carry take the place of the carry and those of the consts are added up.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule.ir.primitive import Custom, Primitive
+from chainrule.ir.program import Program
+from chainrule.ir.types import ArrayType, type_of
+from chainrule.ops.control import RULES, output_types, scan
+from chainrule.tracing.stage import StageTrace, evaluate
+from chainrule.tracing.trace import apply
+from chainrule.tracing.tracer import Tracer
+from chainrule.transform.derive import (
+    Flags,
+    Freed,
+    Pulled,
+    is_float,
+    pulled,
+    pushed,
+    remembered,
+    settled_flags,
+    staged_batch,
+    strong_type,
+    typed,
+    varying,
+    where_true,
+    zeros_of,
+)
+from chainrule.transform.linear import apart
+from chainrule.transform.reverse import pull
+
+# ---- operands ------------------------------------------------------------------------------------
+
+
+def wanted_flags(xs: Sequence[Any]) -> Flags:
+    """The operands that cotangents are wanted for: in a linear map, those without a value."""
+    if any(x is None for x in xs):
+        return tuple(x is None for x in xs)
+    return tuple(is_float(type_of(x)) for x in xs)
+
+
+def settled(body: Program, flags: Flags, consts: int, carry: int) -> tuple[Flags, Flags]:
+    """Which inputs vary, and which outputs; a carry that varies at all does so on both sides."""
+    flags, outs = settled_flags(flags, consts, carry, lambda found: varying(body, found))
+    return flags, (*flags[consts : consts + carry], *outs[carry:])
+
+
+def spread(found: Sequence[Any], flags: Flags) -> list[Any]:
+    """One answer per flag, None where it isn't set."""
+    answers = iter(found)
+    return [next(answers) if flag else None for flag in flags]
+
+
+def operand_types(body: Program, length: int, fixed: int) -> list[ArrayType]:
+    """The types of a scan's operands, of which the first `fixed` aren't rows."""
+    kinds = [strong_type(var.type) for var in body.inputs]
+    rows = [ArrayType((length, *kind.shape), kind.dtype) for kind in kinds[fixed:]]
+    return [*kinds[:fixed], *rows]
+
+
+def given(values: Sequence[Any], kinds: Sequence[ArrayType]) -> list[Any]:
+    """Values in these types; zeros for those that there are none of."""
+    return [
+        zeros_of(kind) if value is None else typed(value, kind)
+        for value, kind in zip(values, kinds, strict=True)
+    ]
+
+
+# ---- forward -------------------------------------------------------------------------------------
+
+
+def _together(
+    tangents: Sequence[Any],
+    *xs: Any,
+    body: Program,
+    length: int,
+    consts: int,
+    carry: int,
+    reverse: bool,
+) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    flags, outs = settled(body, tuple(t is not None for t in tangents), consts, carry)
+    program, arrays = joint(body, flags, outs, consts, carry)
+    kinds = operand_types(body, length, consts + carry)
+    parts = split(xs, consts, carry)
+    moving = split(
+        given(where_true(tangents, flags), where_true(kinds, flags)), *tally(flags, consts, carry)
+    )
+    operands = [x for pair in zip(parts, moving, strict=True) for part in pair for x in part]
+    more = [len(part) for part in moving]
+    found = apply(
+        scan,
+        *arrays,
+        *operands,
+        body=program,
+        length=length,
+        consts=len(arrays) + consts + more[0],
+        carry=carry + more[1],
+        reverse=reverse,
+    )
+    ts = sum(outs[:carry])
+    ys = len(found) - ts - carry - sum(outs[carry:])
+    value = (*found[:carry], *found[carry + ts : carry + ts + ys])
+    tangent = (*found[carry : carry + ts], *found[carry + ts + ys :])
+    return value, tuple(spread(tangent, outs))
+
+
+def split(items: Sequence[Any], consts: int, carry: int) -> tuple[Any, Any, Any]:
+    """Consts, carries and rows."""
+    return items[:consts], items[consts : consts + carry], items[consts + carry :]
+
+
+def tally(flags: Flags, consts: int, carry: int) -> tuple[int, int]:
+    """How many consts and carries are flagged."""
+    return sum(flags[:consts]), sum(flags[consts : consts + carry])
+
+
+def joint(body: Program, flags: Flags, outs: Flags, consts: int, carry: int) -> Freed:
+    """The body that carries tangents beside values, its inputs and outputs in a scan's order."""
+
+    def make() -> Freed:
+        program, arrays = pushed(body, flags, outs)
+        count, results = len(body.inputs), len(body.outputs)
+        heads, inputs = program.inputs[: len(arrays)], program.inputs[len(arrays) :]
+        pairs = zip(
+            split(inputs[:count], consts, carry),
+            split(inputs[count:], *tally(flags, consts, carry)),
+            strict=True,
+        )
+        ordered = [var for pair in pairs for part in pair for var in part]
+        values, tangents = program.outputs[:results], program.outputs[results:]
+        ts = sum(outs[:carry])
+        tail = (*values[:carry], *tangents[:ts], *values[carry:], *tangents[ts:])
+        return replace(program, inputs=(*heads, *ordered), outputs=tail), arrays
+
+    return remembered(body, ("joint", flags, outs, consts, carry), make)
+
+
+def _forward(tangents: Sequence[Any], y: Any, *xs: Any, **params: Any) -> tuple[Any, ...]:
+    if not apart(tangents, xs):
+        return _together(tangents, *xs, **params)[1]
+    moving = tuple(t is not None for t in tangents)
+    _, _, residuals, more = _linearise(moving, *xs, **params, valued=False)
+    inner = [*where_true(tangents, moving), *[None] * len(residuals)]
+    return _map_forward(inner, None, *[None] * sum(moving), *residuals, **more)
+
+
+# ---- reverse -------------------------------------------------------------------------------------
+
+
+class Way(NamedTuple):
+    """What the tangent map of one scan needs to know beside its residuals.
+
+    `moving`: the operands that vary; `flags`, `outs` are those of the body.
+    """
+
+    body: Program
+    pulled: Pulled
+    moving: Flags
+    flags: Flags
+    outs: Flags
+    length: int
+    consts: int
+    carry: int
+    reverse: bool
+
+    def __repr__(self) -> str:
+        return f"{self.body.name} × {self.length}"
+
+
+def _linearise(
+    moving: Flags,
+    *xs: Any,
+    body: Program,
+    length: int,
+    consts: int,
+    carry: int,
+    reverse: bool,
+    valued: bool = True,
+) -> tuple[tuple[Any, ...], Primitive, list[Any], dict[str, Any]]:
+    """The scan that keeps residuals. Its results proper count only if `valued`."""
+    flags, outs = settled(body, moving, consts, carry)
+    parts = pulled(body, flags, outs, consts, carry)
+    program, arrays = parts.known
+    found: Sequence[Any] = ()
+    if valued or parts.saved:
+        found = apply(
+            scan,
+            *arrays,
+            *xs,
+            body=program,
+            length=length,
+            consts=len(arrays) + consts,
+            carry=carry,
+            reverse=reverse,
+        )
+    hoist, more = parts.hoisted
+    hoisted = evaluate(hoist, *more, *xs[:consts])
+    residuals = [*(xs[k] for k in parts.used), *hoisted, *found[len(outs) :]]
+    way = Way(body, parts, moving, flags, outs, length, consts, carry, reverse)
+    return tuple(found[: len(outs)]), scan_map, residuals, {"way": way}
+
+
+def _map_reverse(gs: Sequence[Any], y: Any, *xs: Any, way: Way) -> list[Any]:
+    """The scan of the transposed body, from the other end."""
+    body, length, consts, carry = way.body, way.length, way.consts, way.carry
+    residuals = list(xs[sum(way.moving) :])
+    program, arrays, held = _transposed(way.pulled, way.outs, consts, carry)
+    kinds = output_types(body)
+    kinds = kinds[:carry] + tuple(ArrayType((length, *k.shape), k.dtype) for k in kinds[carry:])
+    seeds = given(where_true(gs, way.outs), where_true(kinds, way.outs))
+    carried = sum(way.outs[:carry])
+    types = [strong_type(var.type) for var in body.inputs]
+    sums = [zeros_of(kind) for kind in where_true(types[:consts], way.pulled.reached[:consts])]
+    found = apply(
+        scan,
+        *arrays,
+        *(residuals[k] for k in held),
+        *sums,
+        *seeds[:carried],
+        *(residual for k, residual in enumerate(residuals) if k not in held),
+        *seeds[carried:],
+        body=program,
+        length=length,
+        consts=len(arrays) + len(held),
+        carry=len(sums) + carried,
+        reverse=not way.reverse,
+    )
+    return [*where_true(spread(found, way.pulled.reached), way.moving), *[None] * len(residuals)]
+
+
+def _transposed(
+    parts: Pulled, outs: Flags, consts: int, carry: int
+) -> tuple[Program, tuple[Any, ...], tuple[int, ...]]:
+    """The transposed body in a scan's order, and which residuals are its consts."""
+    program, arrays = parts.back
+    steady = len(parts.used) + len(parts.hoisted[0].outputs)
+    count = steady + parts.saved
+    held = tuple(k for k in range(steady) if k >= len(parts.used) or parts.used[k] < consts)
+    heads, inputs = program.inputs[: len(arrays)], program.inputs[len(arrays) :]
+    states = sum(parts.reached[:consts]) + sum(outs[:carry])
+
+    def make() -> Program:
+        ordered = (
+            *(inputs[k] for k in held),
+            *inputs[count : count + states],
+            *(inputs[k] for k in range(count) if k not in held),
+            *inputs[count + states :],
+        )
+        return replace(program, inputs=(*heads, *ordered))
+
+    return remembered(program, ("transposed", outs, consts, carry), make), arrays, held
+
+
+def _map_forward(tangents: Sequence[Any], y: Any, *xs: Any, way: Way) -> tuple[Any, ...]:
+    """The transpose of the transpose."""
+    stage = StageTrace()
+    kinds = output_types(way.body)
+    rows = [ArrayType((way.length, *k.shape), k.dtype) for k in kinds[way.carry :]]
+    gs = [
+        stage.abstract(kind) if flag else None
+        for kind, flag in zip((*kinds[: way.carry], *rows), way.outs, strict=True)
+    ]
+    try:
+        found = _map_reverse(gs, y, *xs, way=way)
+    finally:
+        stage.open = False
+    seeds = [
+        (g.mark, t)
+        for g, t in zip(found, tangents, strict=True)
+        if t is not None and type(g) is Tracer and g.owner is stage
+    ]
+    back = pull(stage, seeds, [g.mark for g in gs if g is not None])
+    return tuple(spread(back, way.outs))
+
+
+# On a tape alone: the tangent map of a scan that has run, by what it kept.
+scan_map = Primitive(
+    name="scan",
+    type_rule=lambda *types, way: (),
+    value=lambda *xs, way: (),
+    derivative=Custom(_map_forward, _map_reverse, output=False),
+    batch=None,
+    symbolic=None,
+    lower=None,
+    cases=(),
+    multiple=True,
+)
+
+
+def _reverse(gs: Sequence[Any], y: Any, *xs: Any, **params: Any) -> list[Any]:
+    moving = wanted_flags(xs)
+    kinds = operand_types(params["body"], params["length"], params["consts"] + params["carry"])
+    # What a linear map is applied to has no value, and nothing it keeps depends on one.
+    values = [zeros_of(kind) if x is None else x for x, kind in zip(xs, kinds, strict=True)]
+    _, op, residuals, more = _linearise(moving, *values, **params, valued=False)
+    found = _map_reverse(gs, None, *[None] * sum(moving), *residuals, **more)
+    return spread(found[: sum(moving)], moving)
+
+
+# ---- batch ---------------------------------------------------------------------------------------
+
+
+def _batch(
+    op: Primitive,
+    size: int,
+    args: tuple[Any, ...],
+    batched: Flags,
+    body: Program,
+    length: int,
+    consts: int,
+    carry: int,
+    reverse: bool,
+) -> tuple[Any, ...]:
+    flags, outs = settled_flags(
+        batched, consts, carry, lambda flags: _batched(body, flags, None, size)[1]
+    )
+    outs = (*flags[consts : consts + carry], *outs[carry:])
+    (program, arrays), _ = _batched(body, flags, outs, size)
+    operands = []
+    for k, x in enumerate(args):
+        if k >= consts + carry and batched[k]:
+            x = np.moveaxis(x, 0, 1)
+        elif flags[k] and not batched[k]:
+            x = np.broadcast_to(x, (size, *np.shape(x)))
+        operands.append(x)
+    found = apply(
+        op,
+        *arrays,
+        *operands,
+        body=program,
+        length=length,
+        consts=len(arrays) + consts,
+        carry=carry,
+        reverse=reverse,
+    )
+    results = []
+    for k, (out, flag) in enumerate(zip(found, outs, strict=True)):
+        if not flag:
+            out = np.broadcast_to(out, (size, *np.shape(out)))
+        results.append(np.moveaxis(out, 1, 0) if flag and k >= carry else out)
+    return tuple(results)
+
+
+def _batched(body: Program, flags: Flags, outs: Flags | None, size: int) -> tuple[Freed, Flags]:
+    def make() -> tuple[Freed, Flags]:
+        kinds, results = [var.type for var in body.inputs], output_types(body)
+        function = functools.partial(evaluate, body)
+        return staged_batch(function, kinds, flags, size, results, outs, body.name)
+
+    return remembered(body, ("batched", flags, outs, size), make)
+
+
+RULES.update(
+    {
+        ("scan", "forward"): _forward,
+        ("scan", "reverse"): _reverse,
+        ("scan", "together"): _together,
+        ("scan", "linearise"): _linearise,
+        ("scan", "batch"): _batch,
+    }
+)
