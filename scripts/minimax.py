@@ -133,13 +133,27 @@ def _square(function: Real) -> Real:
     return lambda t: function(mp.sqrt(t))
 
 
+def _scaled_erfc(x: mpf) -> mpf:
+    return (1 + 2 * x) * mp.exp(x * x) * mp.erfc(x)
+
+
+def _stirling_rest(x: mpf) -> mpf:
+    # Far out almost all digits are lost in the difference; the series has no such trouble.
+    if x > 100:
+        terms = range(1, 12)
+        return mp.fsum(mp.bernoulli(2 * k) / (2 * k * (2 * k - 1) * x ** (2 * k - 1)) for k in terms)
+    return mp.loggamma(x) - (x - mpf(1) / 2) * mp.log(x) + x - mp.log(2 * mp.pi) / 2
+
+
+DIGAMMA_ROOT = mp.findroot(mp.digamma, mpf("1.4616"))
+
 FITS = {
     "EXP": Fit(
         "exp(r) = 1 + r + r²·P(r), for |r| ≤ ½·log 2",
         lambda r: (mp.expm1(r) - r) / r**2,
         -HALF_LOG2,
         HALF_LOG2,
-        (11, 5),
+        (11, 6),
         lambda r: r**2 / mp.expm1(r),
     ),
     "LOG": Fit(
@@ -195,7 +209,7 @@ FITS = {
         _square(lambda a: (mp.atan(a) - a) / a**3),
         0,
         1,
-        (22, 9),
+        (21, 9),
         _square(lambda a: a**3 / mp.atan(a)),
     ),
     "ARCSIN": Fit(
@@ -213,6 +227,70 @@ FITS = {
         mp.sqrt(2),
         (6, 5),
         lambda m: mp.cbrt(m),
+    ),
+    "ERF": Fit(
+        "erf(x) = x + x·P(x²), for |x| ≤ 1",
+        _square(lambda x: mp.erf(x) / x - 1),
+        0,
+        1,
+        (12, 7),
+        _square(lambda x: x / mp.erf(x)),
+    ),
+    "ERF_TAIL": Fit(
+        "erf(x) = 1 - exp(-P(x - 2)), for 1 ≤ x ≤ 6",
+        lambda s: -mp.log(mp.erfc(s + 2)),
+        -1,
+        4,
+        (19, 9),
+        lambda s: mp.erfc(s + 2) / mp.erf(s + 2),
+    ),
+    "ERFC": Fit(
+        "erfc(x) = exp(-x²)·P((x - 4)/(x + 4))/(1 + 2·x), for ½ ≤ x ≤ 28",
+        lambda t: _scaled_erfc(4 * (1 + t) / (1 - t)),
+        (mpf("0.5") - 4) / (mpf("0.5") + 4),
+        (mpf(28) - 4) / (mpf(28) + 4),
+        (23, 12),
+        lambda t: 1 / _scaled_erfc(4 * (1 + t) / (1 - t)),
+    ),
+    "GAMMALN": Fit(
+        "log Γ(2 + s) = s·P(s), for |s| ≤ ½",
+        lambda s: mp.loggamma(2 + s) / s,
+        -0.5,
+        0.5,
+        (19, 9),
+        lambda s: s / mp.loggamma(2 + s),
+    ),
+    "STIRLING": Fit(
+        "log Γ(x) = (x - ½)·log(x) - x + ½·log(2·π) + P(1/x²)/x, for x ≥ 8",
+        _square(lambda r: _stirling_rest(1 / r) / r),
+        mpf(10) ** -20,
+        mpf(1) / 64,
+        (6, 3),
+        _square(lambda r: r / mp.loggamma(1 / r)),
+    ),
+    "GAMMA": Fit(
+        "Γ(2 + s) = 1 + s·P(s), for |s| ≤ ½",
+        lambda s: (mp.gamma(2 + s) - 1) / s,
+        -0.5,
+        0.5,
+        (19, 9),
+        lambda s: s / mp.gamma(2 + s),
+    ),
+    "DIGAMMA": Fit(
+        "ψ(x) = (x - root)·P(x - 1.5), for 1 ≤ x ≤ 2",
+        lambda s: mp.digamma(s + mpf("1.5")) / (s + mpf("1.5") - DIGAMMA_ROOT),
+        -0.5,
+        0.5,
+        (23, 11),
+        lambda s: (s + mpf("1.5") - DIGAMMA_ROOT) / mp.digamma(s + mpf("1.5")),
+    ),
+    "DIGAMMA_TAIL": Fit(
+        "ψ(x) = log(x) - 1/(2·x) - P(1/x²)/x², for x ≥ 8",
+        _square(lambda r: (-mp.log(r) - r / 2 - mp.digamma(1 / r)) / r**2),
+        mpf(10) ** -14,
+        mpf(1) / 64,
+        (7, 4),
+        _square(lambda r: r**2),
     ),
 }
 

@@ -195,8 +195,10 @@ def test_what_is_no_number_is_refused():
             compiled(x)
     with pytest.raises(cr.DtypeError, match="masked"):
         compiled(np.ma.masked_array([1.0], [True]))
+    with pytest.warns(PendingDeprecationWarning):
+        matrix = np.matrix([[1.0]])
     with pytest.raises(cr.DtypeError, match=r"np\.matrix"):
-        compiled(np.matrix([[1.0]]))
+        compiled(matrix)
 
 
 def test_integers_too_large_for_numpy_run_uncompiled():

@@ -40,9 +40,27 @@ from chainrule.emit.scratch import scratch_text
 
 
 def entry_text(at: Layout) -> str:
-    """The module that defines `@call` for an interpreter whose objects are laid out so."""
-    parts = (passing_text(at), scratch_text(), _execute(), _report(at), _call(at))
+    """The module that defines `@call` and `@vector` for an interpreter that lays out objects so."""
+    parts = (passing_text(at), scratch_text(), _execute(), _report(at), _call(at), _vector(at))
     return "\n\n".join(parts)
+
+
+def _vector(at: Layout) -> str:
+    """What Python calls when the object is one of ours (PEP 590), whose target may change."""
+    code = Code("ptr @vector(ptr %self, ptr %args, i64 %nargs, ptr %kwnames)")
+    target = code.load("ptr", "%self", at.target)
+    code.compare("ne", "ptr", target, "null", "none")
+    plan = code.load("ptr", code.load("ptr", target, at.tuple_items), at.array_data)
+    table = code.word(plan, API, "ptr")
+    # Another thread may aim the object elsewhere meanwhile.
+    api(code, table, "Py_IncRef", "void", f"ptr {target}")
+    inside = f"ptr {target}, ptr %args, i64 %nargs, ptr %kwnames"
+    result = code.value(f"call ptr @call({inside})")
+    api(code, table, "Py_DecRef", "void", f"ptr {target}")
+    code.line(f"ret ptr {result}")
+    code.label("none")
+    code.line("ret ptr null")
+    return code.text()
 
 
 def _call(at: Layout) -> str:

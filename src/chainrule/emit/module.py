@@ -160,19 +160,25 @@ class Region:
             return
         name = self.text.name("kernel")
         plan = schedule(nest, self.text.target)
-        printer = KernelPrinter(name, nest, plan, self.text.library, self.memory.places)
+        self._run(KernelPrinter(name, nest, plan, self.text.library, self.memory.places))
+
+    def _print(self, printer: KernelPrinter) -> None:
         self.text.parts.append(printer.text())
-        inside = ", ".join(["ptr %scratch", *[f"ptr {self.pointer(v)}" for v in printer.arguments]])
-        self.lines.append(f"  call void {name}({inside})")
+        given = ["%scratch", "%context", *map(self.pointer, printer.arguments)]
+        inside = ", ".join(f"ptr {pointer}" for pointer in given)
+        self.lines.append(f"  call void {printer.name}({inside})")
 
     def _serial(self, value: Value) -> None:
         nest = serial_nest(value, self.clusters.expressions[value.number])
         name = self.text.name("serial")
         plan = serial_schedule(value, nest, self.text.target)
-        printer = SerialPrinter(name, nest, plan, self.text.library, value)
+        self._run(SerialPrinter(name, nest, plan, self.text.library, self.memory.places, value))
+
+    def _run(self, printer: KernelPrinter) -> None:
+        """Print a kernel, and call it."""
         self.text.parts.append(printer.text())
-        inside = ", ".join(f"ptr {self.pointer(buffer)}" for buffer in printer.buffers.values())
-        self.lines.append(f"  call void {name}({inside})")
+        inside = ", ".join(["ptr %scratch", "ptr %context", *[f"ptr {self.pointer(v)}" for v in printer.arguments]])
+        self.lines.append(f"  call void {printer.name}({inside})")
 
     def table(self, pointers: list[str]) -> str:
         """Memory that holds addresses."""

@@ -70,6 +70,8 @@ class Layout:
     """Where things lie inside Python's objects, in bytes."""
 
     type: int
+    vector: int  # in objects of ours: the function of PEP 590, and what it goes to
+    target: int
     tuple_items: int
     cell_content: int
     array_data: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chainrule.emit.function import Library
 from chainrule.emit.kernel import KernelPrinter
+from chainrule.emit.lanes import Places
 from chainrule.emit.text import literal, memory_kind, type_name
 from chainrule.loops.nest import Nest, Store
 from chainrule.loops.schedule import Schedule
@@ -14,9 +15,15 @@ class SerialPrinter(KernelPrinter):
     """Prints the one store of a scatter or of a running total."""
 
     def __init__(
-        self, name: str, nest: Nest, plan: Schedule, library: Library, value: Value
+        self,
+        name: str,
+        nest: Nest,
+        plan: Schedule,
+        library: Library,
+        places: dict[int, tuple[str, int]],
+        value: Value,
     ) -> None:
-        super().__init__(name, nest, plan, library)
+        super().__init__(name, nest, plan, library, places)
         self.value = value
         self.total = ""  # where a running total along the innermost counter is kept
         self.results_vary = plan.vector is not None

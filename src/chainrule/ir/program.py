@@ -77,6 +77,7 @@ class Program:
         outputs: the leaves of the result.
         in_tree, out_tree: how arguments and results are put together from their leaves.
         branches: places where Python asked a traced value for its truth.
+        quiet: some of what it computes is not used, so NumPy's warnings don't count.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Program:
     in_tree: Any = None
     out_tree: Any = None
     branches: tuple[tuple[Place | None, bool], ...] = field(default=())
+    quiet: bool = False
 
     def __len__(self) -> int:
         return len(self.equations)

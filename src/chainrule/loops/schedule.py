@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from chainrule.loops.nest import Nest, step_along
 from chainrule.loops.scalar import Node, bits_of, postorder
 
+_GRAIN = 8192  # vector operations that are worth a thread's while
+_MOST_CHUNKS = 64
 _WORK = {"call": 20, "div": 4, "sqrt": 4, "const": 0, "index": 0}
 
 
@@ -21,11 +23,15 @@ class Target:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Per counter how many steps (of vectors, along `vector`) one round does in registers."""
+    """Per counter how many steps (of vectors, along `vector`) one round does in registers.
+
+    `chunks`: into how many pieces the outermost loop may be cut for threads.
+    """
 
     vector: int | None
     lanes: int
     unroll: tuple[int, ...]
+    chunks: int = 1
 
 
 def schedule(nest: Nest, target: Target) -> Schedule:
@@ -41,10 +47,11 @@ def schedule(nest: Nest, target: Target) -> Schedule:
         lanes //= 2
     unroll = [1] * len(domain)
     work = sum(_WORK.get(n.op, 1) for n in postorder(nest.nodes()) if n.kind != "i64")
+    chunks = max(1, min(_MOST_CHUNKS, math.prod(domain) * (work + 1) // lanes // _GRAIN))
     if not nest.folds:
         room = 4 if work <= 16 else 2 if work <= 60 else 1
         unroll[vector] = max(1, min(room, domain[vector] // lanes))
-        return Schedule(vector, lanes, tuple(unroll))
+        return Schedule(vector, lanes, tuple(unroll), chunks)
     sums = len(nest.folds)
     if vector >= count:  # lanes add up different terms of one entry
         rows = count - 1 if count and _shared(nest, count - 1) else None
@@ -53,7 +60,7 @@ def schedule(nest: Nest, target: Target) -> Schedule:
         vectors = max(1, domain[vector] // lanes)
         wanted = 4 if work <= 40 else 2 if work <= 100 else 1
         unroll[vector] = max(1, min(wanted // max(1, unroll[rows] // 2 if rows else 1), vectors))
-        return Schedule(vector, lanes, tuple(unroll))
+        return Schedule(vector, lanes, tuple(unroll), chunks)
     columns = -(-domain[vector] // lanes)
     budget = max(1, (target.registers - 5) // sums)
     wide = next((n for n in (4, 3, 2) if columns % n == 0), min(columns, 3))
@@ -71,7 +78,7 @@ def schedule(nest: Nest, target: Target) -> Schedule:
     last = len(domain) - 1
     if tall * wide < 8 and work <= 40:
         unroll[last] = max(1, min(8 // (tall * wide), domain[last]))
-    return Schedule(vector, lanes, tuple(unroll))
+    return Schedule(vector, lanes, tuple(unroll), chunks)
 
 
 def _divisor(extent: int, most: int) -> int:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from chainrule.loops.cluster import memory_of
 from chainrule.loops.nest import Nest, Store, step_along
 from chainrule.loops.scalar import Graph, Node, bits_of, postorder, select
 from chainrule.loops.schedule import Schedule, Target
-from chainrule.loops.value import Value, memory_of, strides
+from chainrule.loops.value import Value, strides
 
 _ROUND = 4  # vectors that one round of the innermost loop does
 

@@ -9,13 +9,11 @@ scan(body, length, consts, carry, reverse)
     result    (*carry, *ys)                      ys have a leading axis of `length`
     `consts`, `carry`: how many there are. `reverse`: last x first, y k still at place k.
 
-while(cond, body, cond_consts, consts, lanes)
+while(cond, body, cond_consts, consts)
     operands  (*cond_consts, *consts, *init)
     cond      (*cond_consts, *carry) → one boolean of shape ()
     body      (*consts, *carry) → (*carry)
     result    (*carry)
-    `lanes`: this is a loop for a whole batch, in which examples that are done keep their values;
-    what the body computes for those doesn't count, so NumPy's warnings are off.
 
 while_transpose(cond, body, back, cond_consts, consts, carry, saved, moving)
     operands  (*cond_consts, *consts, *init, *g)
@@ -139,15 +137,14 @@ def _while_type(*xs: ArrayType, body: Program, **more: Any) -> tuple[ArrayType, 
 
 
 def _while_value(
-    *xs: Any, cond: Program, body: Program, cond_consts: int, consts: int, lanes: bool
+    *xs: Any, cond: Program, body: Program, cond_consts: int, consts: int
 ) -> tuple[Any, ...]:
     test, step = runner(cond), runner(body)
     seen, fixed = xs[:cond_consts], xs[cond_consts : cond_consts + consts]
     first = xs[cond_consts + consts :]
     state = [_plain(x, kind) for x, kind in zip(first, output_types(body), strict=True)]
-    with np.errstate(**({"all": "ignore"} if lanes else {})):
-        while test(*seen, *state)[0]:
-            state = step(*fixed, *state)
+    while test(*seen, *state)[0]:
+        state = step(*fixed, *state)
     return tuple(state)
 
 
@@ -291,13 +288,7 @@ def _scan_unrolled(
 
 
 def _while_unrolled(
-    run: Run,
-    *xs: Any,
-    cond: Program,
-    body: Program,
-    cond_consts: int,
-    consts: int,
-    lanes: bool,
+    run: Run, *xs: Any, cond: Program, body: Program, cond_consts: int, consts: int
 ) -> tuple[Any, ...]:
     seen, fixed = xs[:cond_consts], xs[cond_consts : cond_consts + consts]
     state = list(xs[cond_consts + consts :])

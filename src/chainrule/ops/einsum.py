@@ -11,6 +11,7 @@ import numpy as np
 from chainrule.base.errors import ShapeError
 from chainrule.ir.primitive import Case, Draw, Multilinear, Primitive, Rule
 from chainrule.ir.types import ArrayType, result_dtype, type_of
+from chainrule.ops import sum_loops
 from chainrule.ops.family import primitive
 from chainrule.tracing.table import TABLE, implements
 from chainrule.tracing.trace import apply
@@ -90,7 +91,7 @@ einsum = primitive(
     derivative=Multilinear(*map(_transpose_in, range(_MOST))),
     batch=_einsum_batch,
     symbolic=_einsum_symbolic,
-    lower=None,
+    lower=sum_loops.einsum,
     cases=(
         _case("ij->ji", (2, 3)),
         _case("ij->i", (2, 3)),

@@ -12,6 +12,7 @@ import numpy as np
 
 from chainrule.ir.primitive import Case, Draw, Flat, Primitive
 from chainrule.ir.types import ArrayType
+from chainrule.ops import sum_loops
 from chainrule.ops.family import normal_axes, primitive
 from chainrule.tracing.table import INSIDE_SCIPY, TABLE, implements, implements_special
 from chainrule.tracing.trace import apply
@@ -40,7 +41,7 @@ shift = primitive(
     derivative=Flat(),
     batch=_shift_batch,
     symbolic=None,
-    lower=None,
+    lower=sum_loops.shift,
     cases=(
         Case((Draw((3,)),), {"axis": (0,)}),
         Case((Draw((2, 3)),), {"axis": (0, 1)}),

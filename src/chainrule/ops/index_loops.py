@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from chainrule.ir.types import ArrayType
-from chainrule.ops.index_plan import Spot
+from chainrule.ops.index_plan import Spot, indexed_type
 
 
 class _Place(NamedTuple):
@@ -74,11 +77,7 @@ def _picked(b: Any, plan: _Plan, index: tuple[Any, ...], array: Any, length: int
 
 def _check(b: Any, plan: _Plan, shape: tuple[int, ...], arrays: tuple[Any, ...]) -> None:
     """The program fails where an index array points outside."""
-    spread = [1] * _rank(arrays)
-    for array in arrays:
-        for k in range(array.ndim):
-            at = len(spread) - array.ndim + k
-            spread[at] = max(spread[at], array.shape[k]) if array.shape[k] else 0
+    spread = np.broadcast_shapes(*[array.shape for array in arrays])
     for place, length in zip(plan.places, shape, strict=True):
         if place.array is None:
             continue
@@ -88,7 +87,7 @@ def _check(b: Any, plan: _Plan, shape: tuple[int, ...], arrays: tuple[Any, ...])
             own = _Plan(plan.places, tuple(range(len(index))))
             return _picked(b, own, index, array, length)[1]
 
-        b.check(tuple(spread), outside)
+        b.check(spread, outside)
 
 
 def _entry_at(
@@ -111,6 +110,8 @@ def read(b: Any, out: ArrayType, x: Any, *arrays: Any, index: tuple[Any, ...]) -
     """x[index]."""
     plan = _plan(x.shape, index, _rank(arrays))
     _check(b, plan, x.shape, arrays)
+    if not x.size:
+        return b.entry(out.shape, x.dtype, lambda *i: b.cast(b.const(False, "i1"), x.kind))
     return b.entry(out.shape, x.dtype, lambda *i: x(*_entry_at(b, plan, i, x.shape, arrays)))
 
 
@@ -155,11 +156,54 @@ def add_up(
 ) -> Any:
     """Zeros with g added at an index."""
     plan = _plan(shape, index, _rank(arrays))
+    _check(b, plan, shape, arrays)
+    zero = b.cast(b.const(False, "i1"), g.kind)
     if any(array.size != 1 for array in arrays):
-        return None
+        zeros = b.entry(shape, g.dtype, lambda *i: zero)
+        combine = "or" if g.kind == "i1" else "add"
+        return _scattered(b, plan, zeros, combine, g.shape, g, arrays)
 
     def entry(*i: Any) -> Any:
         inside, own = _source(b, plan, i, shape, g.shape, arrays)
-        return b.select(inside, g(*own), 0)
+        return b.select(inside, g(*own), zero) if g.size else zero
 
     return b.entry(shape, g.dtype, entry)
+
+
+def write(
+    b: Any, out: ArrayType, x: Any, v: Any, *arrays: Any, index: tuple[Any, ...]
+) -> Any:
+    """x with x[index] = v."""
+    plan = _plan(x.shape, index, _rank(arrays))
+    _check(b, plan, x.shape, arrays)
+    kinds = [ArrayType(array.shape, array.dtype) for array in arrays]
+    place = indexed_type(ArrayType(x.shape, x.dtype), *kinds, index=index).shape
+    if any(array.size != 1 for array in arrays):
+        return _scattered(b, plan, x, "", place, v, arrays)
+
+    def entry(*i: Any) -> Any:
+        inside, own = _source(b, plan, i, x.shape, place, arrays)
+        return b.select(inside, _broadcast(b, v, own, x.dtype), x(*i)) if v.size else x(*i)
+
+    return b.entry(x.shape, x.dtype, entry)
+
+
+def _scattered(
+    b: Any, plan: _Plan, base: Any, combine: str, extents: Any, v: Any, arrays: Any
+) -> Any:
+    """A copy of base, written to at an index entry by entry: what comes last counts."""
+    if 0 in base.shape:
+        return base
+    return b.scatter(
+        base,
+        combine,
+        extents,
+        lambda *i: _entry_at(b, plan, i, base.shape, arrays),
+        lambda *i: _broadcast(b, v, i, base.dtype),
+    )
+
+
+def _broadcast(b: Any, v: Any, index: Sequence[Any], dtype: Any) -> Any:
+    """The entry of v that assignment puts at a place; it ignores leading axes of length 1."""
+    extra = max(0, v.ndim - len(index))
+    return b.at(v, (*[b.const(0, "i64")] * extra, *index), dtype)

@@ -261,7 +261,7 @@ put = primitive(
     derivative=Linear(_put_transpose, args=(0, 1), selects=True),
     batch=_put_batch,
     symbolic=structural(_put_value),
-    lower=None,
+    lower=index_loops.write,
     cases=tuple(
         Case((Draw(s), Draw(v), *arrays), {"index": i})
         for s, i, arrays in _INDEX_CASES

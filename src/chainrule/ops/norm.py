@@ -10,6 +10,7 @@ import numpy as np
 from chainrule.base.errors import ShapeError
 from chainrule.ir.primitive import Case, Custom, Draw, Irregular
 from chainrule.ir.types import ArrayType, type_of
+from chainrule.ops import sum_loops
 from chainrule.ops.family import kept, normal_axes, ones_at, primitive, real_dtype
 from chainrule.tracing.table import TABLE, implements
 from chainrule.tracing.trace import apply
@@ -55,7 +56,7 @@ length = primitive(
     derivative=Custom(_length_forward, _length_reverse),
     batch=lambda op, size, args, batched, axis: apply(op, args[0], axis=tuple(k + 1 for k in axis)),
     symbolic=_length_symbolic,
-    lower=None,
+    lower=sum_loops.length,
     cases=(
         Case((Draw((3,)),), {"axis": (0,)}),
         Case((Draw((2, 3)),), {"axis": (0, 1)}),

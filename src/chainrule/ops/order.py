@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import ShapeError
-from chainrule.ir.primitive import Case, Custom, Draw, Flat, Irregular, Primitive
+from chainrule.ir.primitive import Case, Custom, Draw, Flat, Irregular, Primitive, Rule
 from chainrule.ir.types import ArrayType
+from chainrule.ops import order_loops
 from chainrule.ops.family import kept, normal_axes, normal_axis, ones_at, primitive
 from chainrule.tracing.table import TABLE, Handler, implements
 from chainrule.tracing.trace import apply
@@ -183,7 +184,7 @@ def _without_nan(op: Primitive, a: Any, axis: Any, keepdims: Any, worst: float) 
 # ---- positions -----------------------------------------------------------------------------------
 
 
-def _position(function: Any) -> Primitive:
+def _position(function: Any, lower: Rule) -> Primitive:
     return primitive(
         name=function.__name__,
         type_rule=lambda x, axis: ArrayType(kept(x.shape, (axis,)), np.dtype(np.intp)),
@@ -191,7 +192,7 @@ def _position(function: Any) -> Primitive:
         derivative=Flat(),
         batch=lambda op, size, args, batched, axis: apply(op, args[0], axis=axis + 1),
         symbolic=None,
-        lower=None,
+        lower=lower,
         cases=(
             Case((Draw((3,)),), {"axis": 0}),
             Case((Draw((2, 3)),), {"axis": 1}),
@@ -200,8 +201,8 @@ def _position(function: Any) -> Primitive:
     )
 
 
-argmax = _position(np.argmax)
-argmin = _position(np.argmin)
+argmax = _position(np.argmax, order_loops.position(True))
+argmin = _position(np.argmin, order_loops.position(False))
 
 
 def _find(op: Primitive, a: Any, axis: Any, keepdims: Any) -> Any:
@@ -246,7 +247,7 @@ argsort = primitive(
     derivative=Flat(),
     batch=lambda op, size, args, batched, axis, kind: apply(op, args[0], axis=axis + 1, kind=kind),
     symbolic=None,
-    lower=None,
+    lower=order_loops.argsort,
     cases=(
         Case((Draw((5,)),), {"axis": 0, "kind": None}),
         Case((Draw((2, 3)),), {"axis": 0, "kind": "stable"}),
@@ -287,7 +288,7 @@ searchsorted = primitive(
     derivative=Flat(),
     batch=_searchsorted_batch,
     symbolic=None,
-    lower=None,
+    lower=order_loops.searchsorted,
     cases=(
         Case((np.array([-1.0, 0.0, 1.0]), Draw((4,))), {"side": "left"}),
         Case((np.array([-1.0, 0.0, 1.0]), Draw(())), {"side": "right"}),

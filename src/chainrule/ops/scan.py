@@ -9,6 +9,7 @@ import numpy as np
 from chainrule.base.errors import ShapeError
 from chainrule.ir.primitive import Case, Custom, Draw, Linear, Multilinear, Primitive
 from chainrule.ir.types import ArrayType, result_dtype
+from chainrule.ops import sum_loops
 from chainrule.ops.family import normal_axis, primitive, structural
 from chainrule.tracing.table import TABLE, Handler, implements
 from chainrule.tracing.trace import apply
@@ -56,7 +57,7 @@ cumsum = primitive(
     derivative=Linear(_cumsum_transpose),
     batch=_running_batch,
     symbolic=structural(lambda x, axis: np.add.accumulate(x, axis=axis)),
-    lower=None,
+    lower=sum_loops.running("add"),
     cases=_CASES,
 )
 
@@ -101,7 +102,7 @@ cumprod = primitive(
     derivative=Custom(_cumprod_forward, _cumprod_reverse),
     batch=_running_batch,
     symbolic=structural(lambda x, axis: np.multiply.accumulate(x, axis=axis)),
-    lower=None,
+    lower=sum_loops.running("mul"),
     cases=(*_CASES, Case((np.array([2.0, 0.0, 3.0, 0.0, -1.0]),), {"axis": 0}, "zeros")),
 )
 
@@ -290,7 +291,7 @@ convolve = primitive(
     ),
     batch=_convolve_batch,
     symbolic=lambda S, a, v: np.convolve(a, v),
-    lower=None,
+    lower=sum_loops.convolve,
     cases=(
         Case((Draw((4,)), Draw((3,)))),
         Case((Draw((2,)), Draw((5,)))),

@@ -11,6 +11,7 @@ import numpy as np
 from chainrule.base.errors import DomainError, ShapeError, UnsupportedError
 from chainrule.ir.primitive import Case, Custom, Draw, Flat, Irregular, Linear, Primitive
 from chainrule.ir.types import ArrayType
+from chainrule.ops import order_loops, sum_loops
 from chainrule.ops.family import normal_axes, normal_axis, ones_at, primitive
 from chainrule.tracing.table import TABLE, implements
 from chainrule.tracing.trace import apply, ground
@@ -57,7 +58,7 @@ share_runs: Primitive = primitive(
     derivative=Linear(lambda g, t, starts: apply(share_runs, g, starts)),
     batch=_runs_batch,
     symbolic=None,
-    lower=None,
+    lower=sum_loops.share_runs,
     cases=(
         Case((Draw((4,)), np.array([True, False, True, False]))),
         Case((Draw((2, 3)), np.array([[True, True, False], [True, False, False]]))),
@@ -80,7 +81,7 @@ def _sort_forward(tangents: tuple[Any], y: Any, x: Any) -> Any:
 
 def _sort_reverse(g: Any, y: Any, x: Any) -> tuple[Any]:
     order = np.argsort(x, axis=-1, kind="stable")
-    return (_take(apply(share_runs, g, _starts(y)), np.argsort(order, axis=-1)),)
+    return (_take(apply(share_runs, g, _starts(y)), np.argsort(order, axis=-1, kind="stable")),)
 
 
 sort = primitive(
@@ -90,7 +91,7 @@ sort = primitive(
     derivative=Custom(_sort_forward, _sort_reverse),
     batch=lambda op, size, args, batched: apply(op, args[0]),
     symbolic=None,
-    lower=None,
+    lower=order_loops.sort,
     cases=(
         Case((Draw((5,)),)),
         Case((Draw((2, 4)),)),

@@ -54,6 +54,7 @@ class Call:
             or nothing where the object is ABSENT.
         cells: rows (cell, object): the same of a closure's cells.
         release: let other Python threads run meanwhile; costs 0.1 µs, so for long programs.
+        never: leave every call to the fallback.
         keep: what must live as long as the function, such as the Machine.
     """
 
@@ -70,4 +71,5 @@ class Call:
     names: Sequence[tuple[dict[str, Any], str, Any]] = ()
     cells: Sequence[tuple[CellType, Any]] = ()
     release: bool = False
+    never: bool = False
     keep: Sequence[Any] = field(default_factory=tuple)

@@ -33,26 +33,33 @@ class LiveTrace(StageTrace):
 
     Attributes:
         live: id → array, of those from outside.
+        owners: id of an array whose memory some of them share → those.
         used: id → (array, a copy as it was, the user's place), of those that became an operand.
         computed: whether the user computed something from plain arrays that became an operand:
             from which, nobody knows.
     """
 
-    __slots__ = ("computed", "live", "used")
+    __slots__ = ("computed", "live", "owners", "used")
     kind = "function compiled by cr.jit"
 
     def __init__(self, live: Iterable[np.ndarray] = ()) -> None:
         super().__init__()
         self.live = {id(array): array for array in live}
+        self.owners: dict[int, list[np.ndarray]] = {}
+        for array in self.live.values():
+            self.owners.setdefault(id(_owner(array)), []).append(array)
         self.used: dict[int, tuple[np.ndarray, bytes, Place | None]] = {}
         self.computed = False
 
     def root(self, array: Any) -> np.ndarray | None:
         """The array from outside whose memory this one is, or part of."""
-        while isinstance(array, np.ndarray):
-            if id(array) in self.live:
-                return array
-            array = array.base
+        found = self.live.get(id(array))
+        if found is not None or not isinstance(array, np.ndarray):
+            return found
+        # A view of a view knows only the array that owns the memory.
+        for other in self.owners.get(id(_owner(array)), ()):
+            if np.may_share_memory(array, other):
+                return other
         return None
 
     def is_live(self, array: np.ndarray) -> bool:
@@ -95,6 +102,12 @@ class LiveTrace(StageTrace):
         if type(value) is not np.ndarray or isinstance(value.base, Buffer):
             return False
         return self.root(value) is None
+
+
+def _owner(array: np.ndarray) -> np.ndarray:
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
 
 
 def _from_user() -> bool:

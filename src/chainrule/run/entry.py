@@ -18,6 +18,7 @@ from chainrule.run.engine import Machine, link
 from chainrule.run.layout import api, layout, maker, number_offset
 from chainrule.run.portable import portable_entry
 
+_ENTRY = object()  # marks tuples of entries
 _METH_FASTCALL, _METH_KEYWORDS = 0x80, 0x2
 
 
@@ -43,7 +44,7 @@ def _caller() -> Machine:
     """The code that all entries share."""
     found = layout()
     assert found is not None
-    return link(machine_code(entry_text(found)), ("call",))
+    return link(machine_code(entry_text(found)), ("call", "vector"))
 
 
 class _PyMethodDef(ctypes.Structure):
@@ -55,6 +56,17 @@ class _PyMethodDef(ctypes.Structure):
     )
 
 
+def parts_of(function: Callable[..., Any]) -> tuple[Any, ...] | None:
+    """The tuple that an entry in machine code owns, its plan first; None for other functions."""
+    parts = getattr(function, "__self__", None)
+    return parts if type(parts) is tuple and parts and parts[-1] is _ENTRY else None
+
+
+def vector_address() -> int:
+    """The function of PEP 590 for objects whose target is an entry's `__self__`."""
+    return _caller().address("vector")
+
+
 def _native_entry(call: Call) -> Callable[..., Any]:
     plan, kept = _plan(call)
     machine = _caller()
@@ -62,7 +74,7 @@ def _native_entry(call: Call) -> Callable[..., Any]:
     method = _PyMethodDef(name, machine.address("call"), _METH_FASTCALL | _METH_KEYWORDS, None)
     # The function owns this tuple, and with it everything that its plan points to. The collector
     # sees through it, so a program that its own fallback refers to can go.
-    owned = (plan, call.fallback, call.failed, method, name, machine, *kept, *call.keep)
+    owned = (plan, call.fallback, call.failed, method, name, machine, *kept, *call.keep, _ENTRY)
     make = ctypes.pythonapi.PyCFunction_NewEx
     prototype = ctypes.PYFUNCTYPE(
         ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p
@@ -106,6 +118,8 @@ def _plan(call: Call) -> tuple[np.ndarray[Any, Any], list[Any]]:
         table = np.array(rows, np.int64)
         kept.append(table)
         plan[word], plan[word + 1] = len(rows), table.ctypes.data
+    if call.never:
+        plan[words.INPUTS] = -1  # no call has so many
     return plan, kept
 
 

@@ -29,6 +29,7 @@ _MISSING: Any = object()
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis), np.generic, np.dtype)
 _WRAPPERS = (staticmethod, classmethod, property, functools.cached_property)
 _GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
+_MAKING = ("__init__", "__new__", "__post_init__", "__init_subclass__", "__set_name__")
 _MOST_OBJECTS = 100_000
 _DEEPEST = 60
 _ROUNDS = 12
@@ -41,7 +42,7 @@ class State:
         pairs: (dictionary, key, object): quick to check, also by address.
         cells: (cell, object), the same for closures.
         attributes: (object, name, value), of functions and of classes with slots.
-        members: (class dictionary, name, value).
+        members: (dictionary of a class or an object, name, value or nothing).
         items: (container, its items).
         facts: (label, what is known of it): equal facts mean an equal function.
         arrays: (label, array): whose numbers are not in the facts.
@@ -129,6 +130,7 @@ class _Walk:
         self.everything_met = False
         self.state = State()
         self.seen: dict[int, str] = {}
+        self.classes: set[tuple[type, bool]] = set()
         self.kept: list[Any] = []  # so that no id is used twice meanwhile
 
     def visit(self, value: Any, label: str, depth: int = 0) -> None:
@@ -272,12 +274,22 @@ class _Walk:
 
     def _class(self, kind: type, label: str, depth: int) -> None:
         self._fact(label, Same(kind))
+        self._members(kind, depth, made=True)
+
+    def _members(self, kind: type, depth: int, *, made: bool) -> None:
+        """What a class of the user's says; how objects are made, only where one may be `made`."""
+        if (kind, made) in self.classes or not self.territory.holds_class(kind):
+            return
+        self.classes.add((kind, made))
         for base in kind.__mro__:
             if not self.territory.holds_class(base):
                 continue
             for name, value in list(vars(base).items()):
-                special = name.startswith("__")
-                if isinstance(value, types.FunctionType) if special else name in self.names:
+                if name.startswith("__"):
+                    met = isinstance(value, types.FunctionType) and (made or name not in _MAKING)
+                else:
+                    met = name in self.names
+                if met:
                     self.state.members.append((vars(base), name, value))
                     self.visit(value, f"{base.__name__}.{name}", depth)
 
@@ -296,8 +308,7 @@ class _Walk:
         wrapped = getattr(value, "__wrapped__", None)  # functools.lru_cache and the like
         if callable(wrapped):
             self.visit(wrapped, label, depth)
-        if self.territory.holds_class(kind):
-            self.visit(kind, kind.__name__, depth)
+        self._members(kind, depth, made=False)
         if type(own) is dict:
             for name in sorted(own if self.everything else self.names & own.keys()):
                 self._entry(own, name, f"{label}.{name}", depth)
@@ -306,7 +317,7 @@ class _Walk:
             for name in sorted(self.names - own.keys()):
                 default = inspect.getattr_static(kind, name, None)
                 if default is not None and not hasattr(default, "__get__"):
-                    self.state.attributes.append((value, name, default))
+                    self.state.members.append((own, name, _MISSING))
         for name in [name for base in kind.__mro__ for name in _slots(base)]:
             if name in self.names or self.everything:
                 found = getattr(value, name, _MISSING)

@@ -37,6 +37,8 @@ def layout() -> Layout | None:
     items = tuple.__basicsize__
     supposed = Layout(
         type=_HEAD - _POINTER,
+        vector=_HEAD,
+        target=_HEAD + _POINTER,
         tuple_items=items,
         cell_content=_HEAD,
         array_data=_HEAD,

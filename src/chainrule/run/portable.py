@@ -21,7 +21,7 @@ def portable_entry(call: Call) -> Callable[..., Any]:
 
     def enter(*args: Any, **keywords: Any) -> Any:
         buffers = _arguments(call, args)
-        if OPEN[0] or buffers is None or not _unchanged(call):
+        if call.never or OPEN[0] or buffers is None or not _unchanged(call):
             return call.fallback(*args, **keywords)
         if keywords:
             results = _given(call, keywords, buffers)

@@ -10,7 +10,7 @@ import numpy as np
 
 from chainrule.base.errors import ArgumentError, DtypeError, ShapeError
 from chainrule.base.trees import flatten, outline, same_structure
-from chainrule.ir.program import Constant, Program, Var
+from chainrule.ir.program import Constant, Equation, Program, Var
 from chainrule.ir.types import ArrayType, type_of
 
 _SMALL = 64  # entries of operands on which an equation may be tried
@@ -22,6 +22,7 @@ class _Leaf(NamedTuple):
     source: "computed", "input", "captured" or "constant"; number: which of them.
     kind: its type, or None if it's no array or number.
     scalar: one of NumPy's or Python's numbers, rather than an array without axes.
+    truth: Python's own True or False, as a comparison of Python's own numbers gives.
     """
 
     source: str
@@ -29,6 +30,7 @@ class _Leaf(NamedTuple):
     kind: ArrayType | None
     scalar: bool
     value: Any = None
+    truth: bool = False
 
 
 class Results:
@@ -54,7 +56,8 @@ class Results:
             else:
                 number = wanted.setdefault(out.number, len(wanted))
                 scalar = out.type.weak or (not out.type.shape and _is_scalar(made[out.number], out))
-                self.leaves.append(_Leaf("computed", number, out.type, scalar))
+                truth = _is_truth(made[out.number])
+                self.leaves.append(_Leaf("computed", number, out.type, scalar, truth=truth))
         variables = {var.number: var for e in program.equations for var in e.outputs}
         self.program = dataclasses.replace(
             program, outputs=tuple(variables[number] for number in wanted), out_tree=None
@@ -77,6 +80,7 @@ class Results:
                 if leaf.kind is not None and not leaf.kind.shape and not leaf.kind.weak:
                     value = np.asarray(value)
                     value = value[()] if leaf.scalar else value
+                    value = bool(value) if leaf.truth else value
             else:
                 value = (leaves if leaf.source == "input" else captured)[leaf.number]
             if isinstance(value, np.ndarray):
@@ -152,13 +156,23 @@ def _constant(value: Any) -> _Leaf:
     return _Leaf("constant", 0, kind, True, value)
 
 
-def _is_scalar(equation: Any, out: Var) -> bool:
+_COMPARISONS = ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")
+
+
+def _is_truth(equation: Equation) -> bool:
+    kinds = [type_of(a.value) if isinstance(a, Constant) else a.type for a in equation.inputs]
+    return equation.primitive.name in _COMPARISONS and all(kind.weak for kind in kinds)
+
+
+def _is_scalar(equation: Equation, out: Var) -> bool:
     """Whether NumPy gives a number here and not an array without axes; tried, where that's cheap.
 
     Reshaping and choosing give arrays, arithmetic gives numbers.
     """
     op = equation.primitive
     kinds = [type_of(a.value) if isinstance(a, Constant) else a.type for a in equation.inputs]
+    if op.name == "select":
+        return False
     if op.multiple or any(kind.size > _SMALL for kind in kinds):
         return True
     attempt: Callable[..., Any] = op.value

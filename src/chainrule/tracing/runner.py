@@ -23,10 +23,11 @@ _Step = tuple[Callable[..., Any], tuple[int, ...], tuple[int, ...], bool, bool]
 class Runner:
     """The equations of a program as calls on numbered places."""
 
-    __slots__ = ("equations", "inputs", "outputs", "places", "steps")
+    __slots__ = ("equations", "inputs", "outputs", "places", "quiet", "steps")
 
     def __init__(self, program: Program) -> None:
         self.equations = program.equations  # not the program, which knows its runner
+        self.quiet = program.quiet
         number = {var.number: k for k, var in enumerate(program.variables())}
         self.places: list[Any] = [None] * len(number)
 
@@ -52,6 +53,12 @@ class Runner:
 
     def __call__(self, *leaves: Any) -> list[Any]:
         """The outputs for plain inputs."""
+        if self.quiet:
+            with np.errstate(all="ignore"):
+                return self._run(leaves)
+        return self._run(leaves)
+
+    def _run(self, leaves: tuple[Any, ...]) -> list[Any]:
         env = self.places.copy()
         for (k, weak), leaf in zip(self.inputs, leaves, strict=True):
             env[k] = leaf.item() if weak and hasattr(leaf, "item") else leaf

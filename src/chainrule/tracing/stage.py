@@ -42,13 +42,14 @@ def without_value(tracer: Tracer, what: str) -> str:
 class StageTrace(RecordTrace):
     """A trace without values: types only. Truth and conversion to numbers raise."""
 
-    __slots__ = ("backward", "types")
+    __slots__ = ("backward", "quiet", "types")
     keeps = True
     kind = "function traced without values"
 
     def __init__(self) -> None:
         super().__init__()
         self.types: list[ArrayType] = []
+        self.quiet = False  # what it records computes things that aren't used
         self.backward: set[int] = set()  # results of what a derivative adds, going backwards
 
     def abstract(self, kind: ArrayType) -> Tracer:
@@ -278,6 +279,7 @@ class _Builder:
             in_tree=in_tree,
             out_tree=out_tree,
             branches=tuple(self.trace.branches),
+            quiet=getattr(self.trace, "quiet", False),
         )
 
     def new(self, kind: ArrayType, label: str | None = None) -> Var:

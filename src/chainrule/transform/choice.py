@@ -117,6 +117,7 @@ def _transposed(branch: Program, flags: Flags, outs: Flags) -> Freed:
     def make() -> Freed:
         parts = pulled(branch, flags, outs, 0, 0)
         stage = StageTrace()
+        stage.quiet = branch.quiet
         kinds = _types(branch)
         xs = [stage.abstract(kind) for kind in kinds]
         gs = [stage.abstract(kind) for kind in where_true(output_types(branch), outs)]
@@ -152,7 +153,7 @@ def _batched(branch: Program, flags: Flags, outs: Flags, size: int) -> Freed:
     def make() -> Freed:
         kinds, results = [var.type for var in branch.inputs], output_types(branch)
         function = functools.partial(evaluate, branch)
-        return staged_batch(function, kinds, flags, size, results, outs, branch.name)[0]
+        return staged_batch(function, kinds, flags, size, results, outs, branch)[0]
 
     return remembered(branch, ("batched branch", flags, outs, size), make)
 
@@ -163,7 +164,8 @@ def _select(
     trace = BatchTrace(size)
     inner = [Tracer(trace, x, int(flag)) for x, flag in zip((p, *xs), batched, strict=True)]
     try:
-        # What isn't picked may be anything, and isn't worth a warning.
+        # What isn't picked may be anything, and isn't worth a warning: now, and where it's recorded.
+        quieten(p)
         with np.errstate(all="ignore"):
             left, right = (evaluate(branch, *inner[1:]) for branch in branches)
         found = [np.where(inner[0], a, b) for a, b in zip(left, right, strict=True)]
@@ -173,6 +175,14 @@ def _select(
         spread_out(out.value, bool(out.mark), True, kind, size)
         for out, kind in zip(found, output_types(branches[0]), strict=True)
     )
+
+
+def quieten(value: Any) -> None:
+    """Let the programs that are being recorded on the way to a value compute without warnings."""
+    while type(value) is Tracer:
+        if isinstance(value.owner, StageTrace):
+            value.owner.quiet = True
+        value = value.value
 
 
 RULES.update(

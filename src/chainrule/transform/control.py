@@ -353,7 +353,6 @@ def _while(
         body=staged.program,
         cond_consts=len(test.captured),
         consts=len(staged.captured),
-        lanes=False,
     )
     return unflatten(tree, _own(found))
 

@@ -114,6 +114,7 @@ def pushed(body: Program, flags: Flags, outs: Flags) -> Freed:
 
 def _pushed(body: Program, flags: Flags, outs: Flags) -> Freed:
     stage, trace = StageTrace(), ForwardTrace()
+    stage.quiet = body.quiet
     xs = [stage.abstract(var.type) for var in body.inputs]
     ts = [
         stage.abstract(strong_type(var.type)) if flag else None
@@ -169,6 +170,7 @@ def _pulled(body: Program, flags: Flags, outs: Flags, consts: int, carry: int) -
     xs = [known.abstract(var.type) for var in body.inputs]
     variables = [tape.input(x) if flag else x for x, flag in zip(xs, flags, strict=True)]
     back = StagedBody()
+    known.quiet = back.quiet = body.quiet
     try:
         results = [_read(tape, out) for out in evaluate(body, *variables)]
         tape.open = False
@@ -242,7 +244,8 @@ def staged_batch(
     size: int,
     results: Sequence[ArrayType],
     outs: Flags | None = None,
-    name: str = "body",
+    body: Program | None = None,
+    quiet: bool = False,
 ) -> tuple[Freed, Flags]:
     """A function of one example as a program for a batch, and the outputs that differ within it.
 
@@ -250,8 +253,11 @@ def staged_batch(
         kinds, results: the types of one example's arguments and results.
         flags: which arguments carry the batch, on axis 0.
         outs: the results that shall carry it, even if all examples share their value.
+        body: the program that the function runs.
+        quiet: what it computes isn't all used.
     """
     stage, trace = StageTrace(), BatchTrace(size)
+    stage.quiet = quiet or (body is not None and body.quiet)
     xs = [
         stage.abstract(ArrayType((size, *kind.shape), kind.dtype) if flag else kind)
         for kind, flag in zip(kinds, flags, strict=True)
@@ -266,7 +272,7 @@ def staged_batch(
         ]
     finally:
         trace.open = stage.open = False
-    return free(close(stage, xs, values, name)), found
+    return free(close(stage, xs, values, "batch" if body is None else body.name)), found
 
 
 def spread_out(value: Any, batched: bool, wanted: bool, kind: ArrayType, size: int) -> Any:

@@ -356,7 +356,7 @@ def _batched(body: Program, flags: Flags, outs: Flags | None, size: int) -> tupl
     def make() -> tuple[Freed, Flags]:
         kinds, results = [var.type for var in body.inputs], output_types(body)
         function = functools.partial(evaluate, body)
-        return staged_batch(function, kinds, flags, size, results, outs, body.name)
+        return staged_batch(function, kinds, flags, size, results, outs, body)
 
     return remembered(body, ("batched", flags, outs, size), make)
 

@@ -48,7 +48,6 @@ class Loop(NamedTuple):
     seen: tuple[Any, ...]  # the consts of cond
     fixed: tuple[Any, ...]  # the consts of body
     init: tuple[Any, ...]
-    lanes: bool
 
     def run(self) -> tuple[Any, ...]:
         return apply(
@@ -60,17 +59,14 @@ class Loop(NamedTuple):
             body=self.body,
             cond_consts=len(self.seen),
             consts=len(self.fixed),
-            lanes=self.lanes,
         )
 
 
 def _loop(
-    xs: Sequence[Any], cond: Program, body: Program, cond_consts: int, consts: int, lanes: bool
+    xs: Sequence[Any], cond: Program, body: Program, cond_consts: int, consts: int
 ) -> Loop:
     start = cond_consts + consts
-    return Loop(
-        cond, body, tuple(xs[:cond_consts]), tuple(xs[cond_consts:start]), tuple(xs[start:]), lanes
-    )
+    return Loop(cond, body, tuple(xs[:cond_consts]), tuple(xs[cond_consts:start]), tuple(xs[start:]))
 
 
 def _kinds(body: Program) -> list[ArrayType]:
@@ -92,7 +88,7 @@ def _joint(loop: Loop, tangents: Sequence[Any]) -> tuple[Loop, int, Flags]:
     test = padded(loop.cond, len(loop.cond.inputs), more)
     fixed = (*arrays, *loop.fixed, *moving[:still])
     init = (*loop.init, *moving[still:])
-    return Loop(test, program, loop.seen, fixed, init, loop.lanes), len(arrays), flags
+    return Loop(test, program, loop.seen, fixed, init), len(arrays), flags
 
 
 def _together(
@@ -173,6 +169,7 @@ def _closed_back(body: Program, flags: Flags, consts: int, carry: int) -> Freed:
     (hoist, more), (back, most) = parts.hoisted, parts.back
     kinds = _kinds(body)
     stage = StageTrace()
+    stage.quiet = body.quiet
     fixed = [stage.abstract(kind) for kind in kinds[:consts]]
     states = [stage.abstract(kind) for kind in where_true(kinds, parts.reached)]
     saved = [stage.abstract(kind) for kind in output_types(parts.known[0])[carry:]]
@@ -209,7 +206,7 @@ def _taken_apart(
     moving: Flags,
 ) -> _Transposed:
     plain = remembered(body, ("plain", carry), lambda: replace(body, outputs=body.outputs[:carry]))
-    loop = _loop(xs[: cond_consts + consts + carry], cond, plain, cond_consts, consts, True)
+    loop = _loop(xs[: cond_consts + consts + carry], cond, plain, cond_consts, consts)
     gs = spread(xs[cond_consts + consts + carry :], moving[consts:])
     return _Transposed(loop, gs, moving, cond_consts)
 
@@ -249,33 +246,31 @@ def _chosen(found: Sequence[Any], heads: int, consts: int, carry: int, both: Loo
 
 
 def _transpose_reverse(us: Sequence[Any], y: Any, *xs: Any, **params: Any) -> list[Any]:
-    moving = params["moving"]
-    if any(x is None for x in xs):
-        xs, linear = _without_values(xs, params), True
-    else:
-        linear = False
-    parts = _taken_apart(xs, **params)
-    loop, count, carry = parts.loop, len(moving), len(parts.loop.init)
+    wanted = wanted_flags(xs)
+    # What a linear map is applied to has no value, and no answer below depends on one.
+    kinds = _operand_types(len(xs), **params)
+    values = [zeros_of(kind) if x is None else x for x, kind in zip(xs, kinds, strict=True)]
+    parts, moving = _taken_apart(values, **params), params["moving"]
+    loop, start, count = parts.loop, parts.start, len(moving)
+    carry = len(loop.init)
     both, heads, flags = _joint(loop, spread(us, moving))
-    idle = [None] * parts.start
     tail = flags[count - carry :]
     ends = spread(both.run()[carry:], tail)
-    for_g = where_true(ends, moving[count - carry :])
-    if linear:
-        return [*idle, *[None] * count, *for_g]
     gs = [*[None] * carry, *where_true(parts.gs, tail)]
-    found = _transpose(both, gs, _first(moving, both, heads, carry))
-    return [*idle, *_chosen(found, heads, count - carry, carry, both), *for_g]
-
-
-def _without_values(xs: Sequence[Any], params: dict[str, Any]) -> list[Any]:
-    kinds = output_types(params["back"])
-    gs = len(xs) - params["cond_consts"] - params["consts"] - params["carry"]
-    tail = kinds[len(kinds) - gs :]
+    asked = wanted[start : start + count]
+    found = _transpose(both, gs, _first(asked, both, heads, carry))
     return [
-        zeros_of(kind) if x is None else x
-        for x, kind in zip(xs, [*[None] * (len(xs) - gs), *tail], strict=True)
+        *[None] * start,
+        *_chosen(found, heads, count - carry, carry, both),
+        *where_true(ends, moving[count - carry :]),
     ]
+
+
+def _operand_types(
+    count: int, cond: Program, body: Program, back: Program, cond_consts: int, **more: Any
+) -> list[ArrayType]:
+    kinds = [*(strong_type(var.type) for var in cond.inputs[:cond_consts]), *_kinds(body)]
+    return [*kinds, *output_types(back)[len(kinds) - count :]] if len(kinds) < count else kinds
 
 
 # ---- batch ---------------------------------------------------------------------------------------
@@ -298,7 +293,7 @@ def _batched_loop(loop: Loop, size: int, seen: Flags, moving: Flags) -> tuple[Lo
         program, arrays = _batched_body(body, flags, flags[consts:], size)[0]
         test, more = _batched_cond(cond, asked, size)[0]
         init = _spread_init(loop.init, moving[consts:], flags[consts:], size)
-        done = Loop(test, program, (*more, *loop.seen), (*arrays, *loop.fixed), init, loop.lanes)
+        done = Loop(test, program, (*more, *loop.seen), (*arrays, *loop.fixed), init)
         return done, flags[consts:]
     # Every example has an end of its own: it goes on until all are done.
     flags = (*flags[:consts], *(True,) * carry)
@@ -308,7 +303,7 @@ def _batched_loop(loop: Loop, size: int, seen: Flags, moving: Flags) -> tuple[Lo
     )
     init = _spread_init(loop.init, moving[consts:], flags[consts:], size)
     fixed = (*arrays, *loop.seen, *loop.fixed)
-    return Loop(test, program, (*more, *loop.seen), fixed, init, True), (True,) * carry
+    return Loop(test, program, (*more, *loop.seen), fixed, init), (True,) * carry
 
 
 def _spread_init(init: Sequence[Any], have: Flags, want: Flags, size: int) -> tuple[Any, ...]:
@@ -324,7 +319,7 @@ def _batched_body(
     def make() -> tuple[Freed, Flags]:
         kinds, results = [var.type for var in body.inputs], output_types(body)
         function = functools.partial(evaluate, body)
-        return staged_batch(function, kinds, flags, size, results, outs, body.name)
+        return staged_batch(function, kinds, flags, size, results, outs, body)
 
     return remembered(body, ("batched", flags, outs, size), make)
 
@@ -351,10 +346,10 @@ def _lanes(
     kinds = [var.type for var in (*cond.inputs[:count], *body.inputs)]
     results = output_types(body)
     outs = (True,) * carry
-    program, _ = staged_batch(step, kinds, (*seen, *flags), size, results, outs, body.name)
+    program, _ = staged_batch(step, kinds, (*seen, *flags), size, results, outs, body, quiet=True)
     asked = (*seen, *flags[len(flags) - carry :])
     (each, arrays), _ = staged_batch(
-        test, [var.type for var in cond.inputs], asked, size, output_types(cond), (True,), cond.name
+        test, [var.type for var in cond.inputs], asked, size, output_types(cond), (True,), cond
     )
     return _any(each, arrays), program
 

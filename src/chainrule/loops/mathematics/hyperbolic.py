@@ -23,10 +23,14 @@ def tanh(x: Node) -> Node:
     """The hyperbolic tangent: (1 - w)/(1 + w) with w = exp(-2|x|)."""
     first, rest, _, shifted = less_log2(above(-2 * abs(x), _ONE[x.kind]))
     scale = two_to(shifted)
-    rest = expm1_parts(first, rest)
-    top = fma(-scale, rest, fma(-scale, first, 1 - scale))
-    bottom = fma(scale, rest, fma(scale, first, 1 + scale))
-    return copysign(top / bottom, x)
+    r = first + expm1_parts(first, rest)
+    over, under = 1 - scale, 1 + scale
+    top, bottom = fma(-scale, r, over), fma(scale, r, under)
+    inverse = 1 / bottom
+    y = top * inverse
+    # What was lost in the top and the bottom, and in the quotient.
+    left = fma(-scale, r, over - top) - y * fma(scale, r, under - bottom)
+    return copysign(fma(fma(-y, bottom, top) + left, inverse, y), x)
 
 
 def sinh(x: Node) -> Node:

@@ -20,11 +20,8 @@ from chainrule.loops.scalar import Node, copysign, fma, is_nan, maximum, minimum
 
 _INFINITY = float("inf")
 _NAN = float("nan")
-# 2^(-j/3), in two parts.
-_THIRDS = {
-    "f64": ((0.7937005259840998, -3.86e-17), (0.6299605249474366, 2.0e-17)),
-    "f32": ((0.7937005, 0.0), (0.62996054, 0.0)),
-}
+# Between the first two, squares neither overflow nor lose digits; the third brings all others there.
+_SQUARES = {"f64": (2.0**500, 2.0**-400, 2.0**600), "f32": (2.0**60, 2.0**-40, 2.0**100)}
 
 
 def exp2_parts(high: Node, low: Node) -> Node:
@@ -48,10 +45,8 @@ def power(x: Node, y: Node) -> Node:
     whole = y.eq(rint(y))
     half = y * 0.5
     odd = whole & half.ne(rint(half))
-    result = select((x < 0.0) & ~whole, _NAN, result)
+    result = select((x < 0.0) & (size < _INFINITY) & ~whole, _NAN, result)
     result = select(odd, copysign(result, x), result)
-    # -∞ to a power that isn't whole is not NaN.
-    result = select(x.eq(-_INFINITY) & ~whole, select(y > 0.0, _INFINITY, 0.0 * size), result)
     result = select(is_nan(x) | is_nan(y), x + y, result)
     one = x.eq(1.0) | y.eq(0.0) | (x.eq(-1.0) & abs(y).eq(_INFINITY))
     return select(one, 1.0, result)
@@ -70,8 +65,7 @@ def cbrt(x: Node) -> Node:
     third = rint((k - 1.0) * (1 / 3))
     j = k - 3.0 * third
     m = (1 + f) * select(j.eq(0.0), 1.0, select(j.eq(1.0), 2.0, g.const(4.0, x.kind)))
-    a, b = _THIRDS[x.kind]
-    start = select(j.eq(0.0), 1.0, select(j.eq(1.0), a[0], g.const(b[0], x.kind)))
+    start = select(j.eq(0.0), 1.0, select(j.eq(1.0), 0.5 ** (1 / 3), g.const(0.25 ** (1 / 3), x.kind)))
     inverse = polynomial(1 + f, CBRT[x.kind]) * start
     if x.kind == "f64":
         # Newton's step for the inverse, of third order.
@@ -90,15 +84,13 @@ def cbrt(x: Node) -> Node:
 
 def hypot(x: Node, y: Node) -> Node:
     """√(x² + y²), without overflow on the way."""
-    g = x.graph
-    form = layout(x)
     a, b = abs(x), abs(y)
     larger, smaller = maximum(a, b), minimum(a, b)
-    step = form.bias * 0.5
-    power = int(step)
-    big, small = larger > 2.0**power, larger < 2.0**-power
-    down = select(big, 2.0**-power, select(small, 2.0**power, g.const(1.0, x.kind)))
-    up = select(big, 2.0**power, select(small, 2.0**-power, g.const(1.0, x.kind)))
+    most, least, far = _SQUARES[x.kind]
+    one = x.graph.const(1.0, x.kind)
+    big, small = larger > most, larger < least
+    down = select(big, 1 / far, select(small, far, one))
+    up = select(big, far, select(small, 1 / far, one))
     first, second = larger * down, smaller * down
     result = sqrt(fma(first, first, second * second)) * up
     result = select(is_nan(x) | is_nan(y), x + y, result)
