@@ -19,12 +19,14 @@ class Contestant:
     """One way to do a workload.
 
     `prepare(problem)` returns `(run, read)`: what is timed, and what turns its result into
-    NumPy arrays to check. It raises ImportError where a library is not installed.
+    NumPy arrays to check (None where there is no result, as for memory traffic alone). It raises
+    ImportError where a library is not installed.
     """
 
     name: str
-    prepare: Callable[[Any], tuple[Run, Callable[[Any], tuple[Any, ...]]]]
-    role: str = "peer"  # "ours", "peer" or "limit"
+    prepare: Callable[[Any], tuple[Run, Callable[[Any], tuple[Any, ...]] | None]]
+    # "ours" has a column of ratios; "also ours" has none; or "peer", or "limit"
+    role: str = "peer"
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,17 @@ class Row:
     memory: float | None = None
 
 
-def one_core() -> str:
-    """Keep this process on one core, so that nobody gains by threads; says whether it could."""
-    if not hasattr(os, "sched_setaffinity"):
-        return "threads limited to one by environment variables"
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    return "everybody kept on one of them"
+def keep_to_cores(count: int) -> None:
+    """Keep this process on so many cores, so that nobody gains by more threads than that."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def compete(
@@ -52,8 +59,19 @@ def compete(
     reference: tuple[Any, ...],
     rounds: int,
     seconds: float,
+    tolerance: float = 1e-9,
+    parts: int = 1,
 ) -> tuple[list[Row], list[str]]:
     """Check everybody's result against the reference, then time them in turn.
+
+    Args:
+        contestants: who takes part.
+        problem: what each of them is prepared with.
+        reference: the results, of higher precision than the contestants' if that is float32.
+        rounds: how often each has its turn.
+        seconds: how long a turn is.
+        tolerance: how far a result may be off, relative and absolute.
+        parts: what is timed does the work so many times; the rows say the time of one.
 
     Returns:
         The rows, and one line about each contestant that could not take part.
@@ -65,24 +83,28 @@ def compete(
         except ImportError as error:
             absent.append(f"{contestant.name}: {error}")
             continue
-        check(contestant.name, read(run()), reference)
+        found = run()  # the first time: what has a state of its own is still where it began
+        if read is not None:
+            check(contestant.name, read(found), reference, tolerance)
         runs.append((contestant, run, calls_in(run, seconds)))
     times: dict[str, list[float]] = {contestant.name: [] for contestant, _, _ in runs}
     for number in range(rounds):
         # The order turns, so that nobody always follows the same neighbour.
         turn = number % len(runs)
         for contestant, run, calls in runs[turn:] + runs[:turn]:
-            times[contestant.name].append(per_call(run, calls))
+            times[contestant.name].append(per_call(run, calls) / parts)
     return [summary(c.name, c.role, times[c.name]) for c, _, _ in runs], absent
 
 
-def check(name: str, found: tuple[Any, ...], reference: tuple[Any, ...]) -> None:
+def check(
+    name: str, found: tuple[Any, ...], reference: tuple[Any, ...], tolerance: float = 1e-9
+) -> None:
     for mine, exact in zip(found, reference, strict=True):
         np.testing.assert_allclose(
             np.asarray(mine, float).ravel(),
             np.ravel(exact),
-            rtol=1e-9,
-            atol=1e-9,
+            rtol=tolerance,
+            atol=tolerance,
             err_msg=f"{name} computes something else",
         )
 

@@ -13,16 +13,17 @@ LIBRARIES = ("chainrule numpy scipy llvmlite optree autograd torch jax jaxlib ca
 
 
 def table(title: str, rows: Sequence[Row], absent: Sequence[str]) -> str:
-    """Median, spread and ratio; the ratio is ours divided by theirs: below 1, ours is faster."""
-    ours = next(row for row in rows if row.role == "ours")
-    memory = ours.memory is not None
-    head = ["", "median", "±", "ours / it", *(["memory", "ours / it"] if memory else [])]
+    """Median, spread and ratios; a ratio is ours divided by theirs: below 1, ours is faster."""
+    ours = [row for row in rows if row.role == "ours"]
+    memory = ours[0].memory is not None
+    ratios = ["ours / it"] if len(ours) == 1 else [f"{row.name} / it" for row in ours]
+    head = ["", "median", "±", *ratios, *(["memory", "ours / it"] if memory else [])]
     body = [head]
     for row in rows:
         label = {"limit": f"{row.name} (limit)"}.get(row.role, row.name)
-        cells = [label, duration(row.median), f"{row.spread:.0%}", ratio(ours, row)]
-        if row.memory is not None and ours.memory is not None:
-            share = "" if row is ours else f"{ours.memory / row.memory:.2f}"
+        cells = [label, duration(row.median), f"{row.spread:.0%}", *[ratio(o, row) for o in ours]]
+        if row.memory is not None and ours[0].memory is not None:
+            share = "" if row is ours[0] else f"{ours[0].memory / row.memory:.2f}"
             cells += [f"{row.memory:.0f} MB", share]
         body.append(cells)
     widths = [max(len(line[k]) for line in body) for k in range(len(head))]

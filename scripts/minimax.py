@@ -277,12 +277,12 @@ FITS = {
         lambda s: s / mp.gamma(2 + s),
     ),
     "DIGAMMA": Fit(
-        "ψ(x) = (x - root)·P(x - 1.5), for 1 ≤ x ≤ 2",
-        lambda s: mp.digamma(s + mpf("1.5")) / (s + mpf("1.5") - DIGAMMA_ROOT),
-        -0.5,
-        0.5,
-        (23, 11),
-        lambda s: (s + mpf("1.5") - DIGAMMA_ROOT) / mp.digamma(s + mpf("1.5")),
+        "ψ(x) = (x - root)·P(x - 2), for 1 ≤ x ≤ 3",
+        lambda s: mp.digamma(s + 2) / (s + 2 - DIGAMMA_ROOT),
+        -1,
+        1,
+        (29, 14),
+        lambda s: (s + 2 - DIGAMMA_ROOT) / mp.digamma(s + 2),
     ),
     "DIGAMMA_TAIL": Fit(
         "ψ(x) = log(x) - 1/(2·x) - P(1/x²)/x², for x ≥ 8",

@@ -72,7 +72,7 @@ M = np.arange(6.0).reshape(2, 3)
         lambda x: x - 0.0,
         lambda x: x - 0,
         lambda x: +x,
-        lambda x: -(-x),
+        lambda x: np.negative(np.negative(x)),
         lambda x: x**1,
         lambda x: np.conj(x),
         lambda x: x.copy(),

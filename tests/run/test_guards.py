@@ -131,7 +131,7 @@ def test_a_function_that_is_replaced():
 def test_functions_within_functions():
     def f(x):
         def inner(y):
-            return [y * RATE for _ in range(2)][0]
+            return sum(y * RATE for _ in range(2))
 
         return (lambda z: inner(z) + RATE)(x)
 

@@ -91,7 +91,7 @@ class settings(ContextDecorator):
     Example:
         >>> import chainrule as cr
         >>> with cr.settings(engine="numpy", threads=1):
-        ...     cr.grad(lambda x: x * x)(3.0)
+        ...     print(cr.grad(lambda x: x * x)(3.0))
         6.0
     """
 

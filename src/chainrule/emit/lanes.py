@@ -243,6 +243,11 @@ class LanePrinter:
         if partial is None or lanes == 1:
             section.add(f"store {here} {value}, ptr {pointer}, align {align}")
             return
+        if partial == 1:
+            # Of a masked store of one lane LLVM 22 may write eight bytes, however small the lane.
+            first = self._new(f"extractelement {here} {value}, i64 0", section)
+            section.add(f"store {type_name(kind)} {first}, ptr {pointer}, align {align}")
+            return
         size = kind if kind[0] == "f" else f"i{kind[1:]}"
         full = f"@llvm.masked.store.v{lanes}{size}.p0"
         self.library.declarations.add(f"declare void {full}({here}, ptr, i32, <{lanes} x i1>)")

@@ -11,10 +11,12 @@ from chainrule.emit import control
 from chainrule.emit.function import Definition, Library
 from chainrule.emit.kernel import KernelPrinter
 from chainrule.emit.serial import SerialPrinter
+from chainrule.emit.turn import TurnPrinter, turn_of
 from chainrule.loops.cluster import Clusters, Kernel, cluster, memory_of
 from chainrule.loops.lower import Callback, Lowered
 from chainrule.loops.memory import Memory, may_overwrite, plan_memory
 from chainrule.loops.nest import nest_of
+from chainrule.loops.pack import packed
 from chainrule.loops.schedule import Target, schedule
 from chainrule.loops.serial import serial_nest, serial_schedule
 from chainrule.loops.value import Branch, Scan, Value, While
@@ -66,7 +68,7 @@ class Region:
     def __init__(self, lowered: Lowered, text: _Text) -> None:
         self.lowered = lowered
         self.text = text
-        self.clusters: Clusters = cluster(lowered.builder.values, lowered.outputs)
+        self.clusters: Clusters = cluster(packed(lowered.builder, text.target), lowered.outputs)
         self.inside: dict[int, list[Region]] = {}
         for step in self.clusters.steps:
             if isinstance(step, Value) and step.how == "external":
@@ -162,7 +164,7 @@ class Region:
         plan = schedule(nest, self.text.target)
         self._run(KernelPrinter(name, nest, plan, self.text.library, self.memory.places))
 
-    def _print(self, printer: KernelPrinter) -> None:
+    def _print(self, printer: KernelPrinter | TurnPrinter) -> None:
         self.text.parts.append(printer.text())
         given = ["%scratch", "%context", *map(self.pointer, printer.arguments)]
         inside = ", ".join(f"ptr {pointer}" for pointer in given)

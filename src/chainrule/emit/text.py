@@ -82,6 +82,9 @@ def operation(node: Node, args: list[str], lanes: int, flags: str) -> tuple[str,
             )
             return f"icmp {sign}{op} {there} {args[0]}, {args[1]}", None
         return f"fcmp {_FLOAT_COMPARE[op]} {there} {args[0]}, {args[1]}", None
+    if op in ("panel", "within"):
+        size = str(node.attr) if lanes == 1 else f"splat (i64 {node.attr})"
+        return f"{'udiv' if op == 'panel' else 'urem'} {here} {args[0]}, {size}", None
     if op == "select":
         condition = type_name("i1", lanes)
         return f"select {condition} {args[0]}, {here} {args[1]}, {here} {args[2]}", None

@@ -46,7 +46,7 @@ def plan_memory(
         memory.places[value.number] = ("argument", number)
     for number, value in enumerate(outputs):
         owner = memory_of(value)
-        if owner.number in memory.places:
+        if owner.number in memory.places or owner.how == "literal":
             memory.copies.append((value, len(inputs) + number))
         else:
             memory.places[owner.number] = ("argument", len(inputs) + number)

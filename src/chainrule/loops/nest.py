@@ -165,6 +165,8 @@ def _step(n: Node, steps: list[int | None], axis: int) -> int | None:
         return _int(steps[0]) * n.args[1].attr
     if n.op == "select" and steps[0] == 0 and steps[1] == steps[2]:
         return steps[1]
+    if n.op in ("panel", "within") and steps[0] == 1:
+        return int(n.op == "within")  # a vector lies within one panel
     return None
 
 

@@ -18,6 +18,7 @@ SIGNED = ("i8", "i16", "i32", "i64")
 UNSIGNED = ("u8", "u16", "u32", "u64")
 
 # op → what it takes and gives:
+#   panels      panel, within: x // attr and x % attr of a counter whose vectors never cross the edge
 #   leaves      const, index (a loop's counter), load (of a buffer, at an offset), parameter, sum
 #   arithmetic  add sub mul div rem neg abs min max — div and rem of integers truncate, as in C
 #   floats      fma sqrt floor ceil trunc rint copysign

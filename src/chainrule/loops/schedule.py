@@ -62,29 +62,37 @@ def schedule(nest: Nest, target: Target) -> Schedule:
         unroll[vector] = max(1, min(wanted // max(1, unroll[rows] // 2 if rows else 1), vectors))
         return Schedule(vector, lanes, tuple(unroll), chunks)
     columns = -(-domain[vector] // lanes)
-    budget = max(1, (target.registers - 5) // sums)
-    wide = next((n for n in (4, 3, 2) if columns % n == 0), min(columns, 3))
-    if work > 60:
-        wide = min(wide, 2)
     rows = vector - 1 if vector > 0 and _shared(nest, vector - 1) else None
-    tall = 1
-    if rows is not None:
-        wide = min(wide, 3 if target.registers > 16 else 2, columns)
-        tall = _divisor(nest.shape[rows], max(1, min(budget // wide, 12)))
-        unroll[rows] = tall
-    elif columns <= 8:
-        wide = columns
+    wide, tall = tile_of(columns, 1 if rows is None else domain[rows], work, sums, target)
     unroll[vector] = wide
+    if rows is not None:
+        unroll[rows] = tall
     last = len(domain) - 1
     if tall * wide < 8 and work <= 40:
         unroll[last] = max(1, min(8 // (tall * wide), domain[last]))
     return Schedule(vector, lanes, tuple(unroll), chunks)
 
 
-def _divisor(extent: int, most: int) -> int:
-    """The tile height: a divisor of the extent if a large one exists."""
-    best = next((n for n in range(most, 0, -1) if extent % n == 0), 1)
-    return best if 2 * best >= most else min(most, extent)
+def tile_of(columns: int, rows: int, work: int, sums: int, target: Target) -> tuple[int, int]:
+    """Vectors and rows of the register tile with which a product takes the fewest cycles.
+
+    Per step a tile loads a vector per column and a number per row, and combines every pair; two
+    of each fit into a cycle, and a sum is ready for its next term after four.
+    """
+    room = max(1, (target.registers - 5) // sums)
+    if work > 60:
+        return min(2, columns), 1
+    if rows == 1:
+        return min(columns, 8, room), 1
+    best = (math.inf, 0, 1, 1)
+    for wide in range(1, min(4, columns) + 1):
+        for tall in range(1, min(14, rows, room // wide) + 1):
+            cycles = 0.0
+            for w, many in ((wide, columns // wide), (columns % wide, 1)):
+                for t, often in ((tall, rows // tall), (rows % tall, 1)):
+                    cycles += many * often * max(w * t / 2, (w + t) / 2, 4.0) * (w * t > 0)
+            best = min(best, (cycles, -wide * tall, wide, tall))
+    return best[2], best[3]
 
 
 def _lanes(nest: Nest, target: Target) -> int:

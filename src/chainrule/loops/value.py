@@ -174,9 +174,7 @@ class Builder(Scalars):
             len(self.values), tuple(shape), dtype, kind, how, self.graph, place=self.place, **more
         )
         if value.expression is not None:
-            seen = postorder([value.expression])
-            value.reads = [(node.attr, node.args) for node in seen if node.op == "read"]
-            value.operands = tuple(dict.fromkeys(source for source, _ in value.reads))
+            describe_reads(value)
         self.values.append(value)
         return value
 
@@ -246,8 +244,9 @@ class Builder(Scalars):
         self, combine: str, shape: Shape, extents: Shape, dtype: Any, rule: Callable[..., Node]
     ) -> Value:
         """Entries combined over further counters: `rule(i, j, …, r, s, …)`."""
-        if not extents:
-            return self.entry(shape, dtype, rule)
+        if all(n == 1 for n in extents):
+            first = (self.graph.const(0, "i64"),) * len(extents)
+            return self.entry(shape, dtype, lambda *i: rule(*i, *first))
         expression = rule(*self.counters(len(shape) + len(extents)))
         return self._new(
             shape, dtype, "fold", expression=expression, combine=combine, extents=tuple(extents)
@@ -350,6 +349,14 @@ def _without_ones(b: Builder, index: Index, shape: Shape, target: Shape) -> Inde
     kept = iter([i for i, n in zip(index, shape, strict=True) if n != 1])
     zero = b.graph.const(0, "i64")
     return tuple(zero if n == 1 else next(kept) for n in target)
+
+
+def describe_reads(value: Value) -> None:
+    """Enter what a value's expression reads."""
+    assert value.expression is not None
+    seen = postorder([value.expression])
+    value.reads = [(node.attr, node.args) for node in seen if node.op == "read"]
+    value.operands = tuple(dict.fromkeys(source for source, _ in value.reads))
 
 
 def strides(shape: Shape) -> Shape:

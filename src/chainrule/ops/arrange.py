@@ -18,6 +18,7 @@ from chainrule.ops.family import (
     primitive,
     structural,
 )
+from chainrule.tracing.creation import refuse_unknown
 from chainrule.tracing.table import TABLE, Handler, implements
 from chainrule.tracing.trace import apply
 from chainrule.tracing.tracer import Tracer
@@ -132,6 +133,7 @@ def _fitting_shape(x: ArrayType, shape: Any) -> tuple[int, ...]:
     try:
         wanted = tuple(map(operator.index, shape if isinstance(shape, (tuple, list)) else (shape,)))
     except TypeError:
+        refuse_unknown(shape)
         raise ShapeError("reshape: a shape is made of integers", {"shape": repr(shape)}) from None
     known = int(np.prod([n for n in wanted if n != -1]))
     if wanted.count(-1) == 1 and known and x.size % known == 0:

@@ -19,7 +19,8 @@ while_transpose(cond, body, back, cond_consts, consts, carry, saved, moving)
     operands  (*cond_consts, *consts, *init, *g)
     1. the loop runs forward: body (*consts, *carry) → (*carry, *saved). Per step the `saved` last
        outputs are kept, in a stack that grows with the steps.
-    2. from the last step to the first: back (*consts, *sums, *g, *saved of that step) → (*sums, *g).
+    2. from the last step to the first: back (*consts, *sums, *g, *saved) → (*sums, *g), with what
+       was saved at that step.
     result    (*sums, *g)
     The sums start at zero; their types, and those of g, are those of back's outputs. `carry`: how
     many values the loop carries (of which only as many as there are g vary). `moving`, one flag per
@@ -149,9 +150,8 @@ def _while_value(
 
 
 def _while_loops(
-    b: Any, out: Any, *xs: Any, cond: Program, body: Program, cond_consts: int, consts: int,
-    lanes: bool,
-) -> Any:  # fmt: skip
+    b: Any, out: Any, *xs: Any, cond: Program, body: Program, cond_consts: int, consts: int
+) -> Any:
     return b.while_loop(cond, body, cond_consts, consts, xs, _kinds(out))
 
 

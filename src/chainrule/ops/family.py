@@ -224,7 +224,12 @@ def known(value: Any, what: str) -> Any:
         return value
     numbers = ground(value)
     if numbers is None:
-        raise UnsupportedError(f"{what} must be known while tracing, for shapes depend on it")
+        raise UnsupportedError(
+            f"{what} must be known while tracing, for shapes depend on it",
+            {"given": f"{value!r}"},
+            "keep every entry and choose with np.where(condition, a, b);\n"
+            "or name the argument in static_argnums of cr.jit",
+        )
     return numbers
 
 

@@ -32,8 +32,9 @@ def _plan(shape: tuple[int, ...], index: tuple[Any, ...], array_rank: int) -> _P
     width = sum(entry is not None and entry is not Ellipsis for entry in index)
     entries: list[Any] = []
     for entry in index:
-        full = entry is Ellipsis
-        entries += [slice(None)] * (len(shape) - width) if full else [entry]
+        rest = len(shape) - width if entry is Ellipsis else 0
+        # One that stands for no axis still separates the index arrays beside it.
+        entries += [slice(None)] * rest or [entry]
     if Ellipsis not in index:
         entries += [slice(None)] * (len(shape) - width)
     advanced = any(type(entry) is Spot for entry in entries)
@@ -48,8 +49,8 @@ def _plan(shape: tuple[int, ...], index: tuple[Any, ...], array_rank: int) -> _P
         if k in picks and together and not spread and k == picks[0]:
             spread = tuple(range(axis, axis + array_rank))
             axis += array_rank
-        if entry is None:
-            axis += 1
+        if entry is None or entry is Ellipsis:
+            axis += entry is None
             continue
         length = shape[len(places)]
         if type(entry) is Spot:

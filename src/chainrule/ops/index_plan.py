@@ -14,6 +14,7 @@ import numpy as np
 
 from chainrule.base.errors import DtypeError, OutOfBoundsError, TraceError, UnsupportedError
 from chainrule.ir.types import ArrayType, type_of
+from chainrule.tracing.creation import refuse_unknown
 from chainrule.tracing.table import TABLE
 from chainrule.tracing.trace import ground
 from chainrule.tracing.tracer import Tracer
@@ -83,6 +84,7 @@ def _integer(entry: Any) -> int:
     try:
         return operator.index(entry)
     except TypeError:
+        refuse_unknown(entry)
         raise DtypeError(
             "an index must be an integer, a slice, or an array of integers or booleans",
             {"index": f"{type(entry).__name__} {entry!r}"[:80]},

@@ -11,7 +11,15 @@ from chainrule.base.errors import ShapeError
 from chainrule.ir.primitive import Case, Custom, Draw, Primitive
 from chainrule.ir.types import ArrayType, result_dtype, type_of
 from chainrule.ops.family import align, normal_axes, primitive, real_dtype, sum_to
-from chainrule.ops.matrices import inexact, lapack, square, stacked, turned
+from chainrule.ops.matrices import (
+    inexact,
+    lapack,
+    refuse_large,
+    square,
+    stacked,
+    turned,
+    written_out,
+)
 from chainrule.tracing.table import TABLE, implements
 from chainrule.tracing.trace import apply
 
@@ -43,7 +51,7 @@ inv = primitive(
     value=lapack(np.linalg.inv, "inv", "the matrix is singular", "use np.linalg.pinv"),
     derivative=Custom(lambda tangents, y, a: -np.matmul(np.matmul(y, tangents[0]), y)),
     batch=stacked,
-    symbolic=lambda S, a: np.array(S.Matrix(a).inv(method="ADJ"), object).reshape(a.shape),
+    symbolic=written_out("inv", 4, lambda S, a: a.inv(method="ADJ")),
     lower=None,
     cases=_MATRICES,
 )
@@ -109,7 +117,7 @@ cofactor = primitive(
     value=_cofactor_value,
     derivative=Custom(_cofactor_forward),
     batch=stacked,
-    symbolic=lambda S, a: np.array(S.Matrix(a).cofactor_matrix(), object).reshape(a.shape),
+    symbolic=written_out("cofactor", 4, lambda S, a: a.cofactor_matrix()),
     lower=None,
     cases=(Case((_LARGE,)), Case((np.stack([_LARGE, _LARGE.T]),)), Case((_LARGE + 0.5j,))),
 )
@@ -124,7 +132,7 @@ det = primitive(
         lambda g, y, a: (_cofactors(a) * np.reshape(g, (*np.shape(g), 1, 1)),),
     ),
     batch=stacked,
-    symbolic=lambda S, a: np.array(S.Matrix(a).det(method="berkowitz"), object)[()],
+    symbolic=written_out("det", 5, lambda S, a: a.det(method="berkowitz")),
     lower=None,
     cases=(
         *_MATRICES,
@@ -203,6 +211,13 @@ def _aligned(op: Primitive, size: int, args: Any, batched: Any) -> Any:
     return apply(op, *align(args, batched, rank))
 
 
+def _solve_formula(sympy: Any, a: Any, b: Any) -> Any:
+    if a.ndim > 2 or b.ndim > 2:
+        raise NotImplementedError
+    refuse_large("solve", a, 4)
+    return np.array(sympy.Matrix(a).LUsolve(sympy.Matrix(b)), object).reshape(b.shape)
+
+
 solve = primitive(
     name="solve",
     type_rule=_solve_type,
@@ -214,7 +229,7 @@ solve = primitive(
     ),
     derivative=Custom(_solve_forward, _solve_reverse),
     batch=_aligned,
-    symbolic=lambda S, a, b: np.array(S.Matrix(a).LUsolve(S.Matrix(b)), object).reshape(b.shape),
+    symbolic=_solve_formula,
     lower=None,
     cases=(
         Case((_REGULAR, Draw((3, 1)))),

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.base.errors import DtypeError, LinearAlgebraError, ShapeError
+from chainrule.base.errors import DtypeError, LinearAlgebraError, ShapeError, UnsupportedError
 from chainrule.ir.primitive import Primitive
 from chainrule.ir.types import type_of
 from chainrule.tracing.table import TABLE
@@ -61,6 +61,35 @@ def lapack(function: Callable[..., Any], what: str, problem: str, fix: str) -> C
             raise LinearAlgebraError(f"{what}: {problem}", facts, fix) from None
 
     return value
+
+
+def written_out(
+    what: str, most: int, rule: Callable[[Any, Any], Any]
+) -> Callable[[Any, Any], np.ndarray]:
+    """A symbolic rule for small matrices, used on every matrix of a stack.
+
+    Formulas of matrices grow by more than a factor n from n-1 to n rows.
+    """
+
+    def formula(sympy: Any, a: Any) -> np.ndarray:
+        refuse_large(what, a, most)
+        stack = a.shape[:-2]
+        parts = [np.array(rule(sympy, sympy.Matrix(a[k])), object) for k in np.ndindex(stack)]
+        inner = parts[0].shape if parts else ()
+        return np.array(parts, object).reshape(stack + inner)
+
+    return formula
+
+
+def refuse_large(what: str, a: Any, most: int) -> None:
+    """Raise where the formula of a matrix would fill pages, and take minutes."""
+    rows = a.shape[-1]
+    if rows > most:
+        raise UnsupportedError(
+            f"symbolic: the formula of {what} is too large to write out",
+            {"matrix": f"{rows}×{rows}", "most": f"{most}×{most}"},
+            "use a smaller matrix; or cr.grad and cr.jacobian, which have no such limit",
+        )
 
 
 def turned(x: Any) -> Any:

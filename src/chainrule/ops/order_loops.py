@@ -82,14 +82,17 @@ def _placed(b: Any, x: Any, axis: int, dtype: Any, rule: Any) -> Any:
 
 def sort(b: Any, out: ArrayType, x: Any) -> Any:
     """Along the last axis."""
-    if not 0 < x.shape[-1] <= _SHORT or not x.size:
+    if not x.size:
+        return b.entry(x.shape, x.dtype, lambda *i: x(*i))
+    if x.shape[-1] > _SHORT:
         return None
     return _placed(b, x, x.ndim - 1, x.dtype, lambda *i: x(*i))
 
 
 def argsort(b: Any, out: ArrayType, x: Any, axis: int, kind: Any) -> Any:
     """A stable one; other kinds may leave ties in an order of NumPy's own."""
-    stable = kind in ("stable", "mergesort")
-    if not stable or not 0 < x.shape[axis] <= _SHORT or not x.size:
+    if not x.size:
+        return b.entry(x.shape, out.dtype, lambda *i: b.const(0, "i64"))
+    if kind not in ("stable", "mergesort") or x.shape[axis] > _SHORT:
         return None
     return _placed(b, x, axis, out.dtype, lambda *i: i[axis])

@@ -91,9 +91,26 @@ log1p = elementwise(
 )
 
 
+def _gap_value(x: Any, y: Any) -> Any:
+    with np.errstate(invalid="ignore"):
+        return np.where(np.equal(x, y), np.zeros((), np.result_type(x, y)), np.subtract(x, y))[()]
+
+
+# An operation of its own, as a choice between branches would have derivatives carry masks.
+gap = elementwise(
+    None,
+    Partials(1.0, -1.0),
+    name="gap",
+    value=_gap_value,
+    symbolic=lambda S, x, y: x - y,
+    lower=Scalar(lambda s, x, y: s.select(s.compare("eq", x, y), s.const(0, x.kind), x - y)),
+    cases=binary(dtypes="df"),
+)
+
+
 def _share(x: Any, z: Any) -> Any:
     """log of one term's share of a sum of exponentials; never ∞ − ∞."""
-    return np.where(np.equal(x, z), 0, x - z)
+    return apply(gap, x, z)
 
 
 logaddexp = elementwise(

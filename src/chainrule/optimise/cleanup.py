@@ -19,11 +19,11 @@ _FOLD_SIZE = 4096  # entries of an operand or a result that may be computed ahea
 # ---- fold ----------------------------------------------------------------------------------------
 
 
-def fold(program: Program) -> Program:
+def fold(program: Program, *, closed: bool = False) -> Program:
     """Equations of nothing but constants, computed now.
 
     A result must not be larger than what it's computed from: a million zeros are cheaper to make
-    than to keep.
+    than to keep. In a `closed` program they must be few enough to stand in the text.
     """
     rewrite = Rewrite(program)
     known = {var.number: value for var, value in program.captured if is_constant(value)}
@@ -31,7 +31,7 @@ def fold(program: Program) -> Program:
         equation = rewrite.current(equation)
         values = _values(equation, known)
         results = None if values is None else _computed(equation, values)
-        if results is None:
+        if results is None or (closed and any(np.size(part) > _INLINE_SIZE for part in results)):
             rewrite.keep(equation)
             continue
         for var, value in zip(equation.outputs, results, strict=True):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 from chainrule.ir.program import Program
 from chainrule.optimise.algebra import simplify
 from chainrule.optimise.cleanup import fold, prune, share
@@ -11,15 +14,42 @@ from chainrule.optimise.inline import inline
 _ROUNDS = 4
 
 
-def optimise(program: Program) -> Program:
+def optimise(program: Program, *, closed: bool = False) -> Program:
     """A program that computes the same with fewer equations.
 
     Derivatives must have been taken before: it keeps values, not what they depend on.
+
+    Args:
+        closed: as the body of a loop, it may not come to have captured arrays.
     """
-    program = inline(program)
+    program = inside(inline(program))
     for _ in range(_ROUNDS):
         before = program
-        program = prune(share(fold(simplify(program))))
+        program = prune(share(fold(simplify(program), closed=closed)))
         if program is before:
             break
     return program
+
+
+def inside(program: Program) -> Program:
+    """The same for the programs that equations hold: bodies of loops and branches."""
+    equations = []
+    for equation in program.equations:
+        params = {name: _optimised(value) for name, value in equation.params.items()}
+        if any(params[name] is not value for name, value in equation.params.items()):
+            equation = dataclasses.replace(equation, params=params)
+        equations.append(equation)
+    if all(new is old for new, old in zip(equations, program.equations, strict=True)):
+        return program
+    return dataclasses.replace(program, equations=tuple(equations))
+
+
+def _optimised(value: Any) -> Any:
+    if isinstance(value, Program):
+        # A call that was dissolved may have brought arrays along, for which there's no place.
+        smaller = optimise(value, closed=True)
+        return value if smaller.captured != value.captured else smaller
+    if type(value) is tuple and any(isinstance(part, Program) for part in value):
+        parts = tuple(map(_optimised, value))
+        return value if all(a is b for a, b in zip(parts, value, strict=True)) else parts
+    return value

@@ -21,9 +21,17 @@ from chainrule.run.randomness import without_randomness
 from chainrule.tracing.buffer import Buffer
 from chainrule.tracing.creation import as_traced_leaf
 from chainrule.tracing.recording import recording
-from chainrule.tracing.stage import StageTrace, close
+from chainrule.tracing.stage import StageTrace, close, without_value
 from chainrule.tracing.swap import swapped
 from chainrule.tracing.trace import resolve, snapshot
+from chainrule.tracing.tracer import Tracer
+
+_INSTEAD = {
+    "np.nonzero()": "its shape would depend on values: keep every entry, and choose with "
+    "np.where(condition, x, 0)",
+    "float()": "leave it as it is: NumPy's functions, math's and x.item() keep it traced",
+    "complex()": "leave it as it is: NumPy's functions and x.item() keep it traced",
+}
 
 
 class LiveTrace(StageTrace):
@@ -39,7 +47,7 @@ class LiveTrace(StageTrace):
             from which, nobody knows.
     """
 
-    __slots__ = ("computed", "live", "owners", "used")
+    __slots__ = ("computed", "live", "names", "owners", "used")
     kind = "function compiled by cr.jit"
 
     def __init__(self, live: Iterable[np.ndarray] = ()) -> None:
@@ -48,6 +56,7 @@ class LiveTrace(StageTrace):
         self.owners: dict[int, list[np.ndarray]] = {}
         for array in self.live.values():
             self.owners.setdefault(id(_owner(array)), []).append(array)
+        self.names: dict[int, str] = {}  # of inputs that are numbers
         self.used: dict[int, tuple[np.ndarray, bytes, Place | None]] = {}
         self.computed = False
 
@@ -90,6 +99,21 @@ class LiveTrace(StageTrace):
                 "new one",
                 where=place,
             )
+
+    def concrete(self, tracer: Tracer, what: str) -> Any:
+        if tracer.mark < 0:
+            return super().concrete(tracer, what)
+        facts = {"value": self.describe(tracer)}
+        fix = _INSTEAD.get(what) or without_value(tracer, what)
+        name = self.names.get(tracer.mark)
+        if name is not None:
+            facts = {"argument": name} | facts
+            fix = f"make {name} part of the function: cr.jit(f, static_argnums=...);\n{fix}"
+        raise TraceError(
+            f"{what} needs the value, but cr.jit traces a function for shapes and dtypes only",
+            facts,
+            fix,
+        )
 
     def process(self, op: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         if not self.computed and any(self._is_computed(a) for a in args):
@@ -168,6 +192,7 @@ def record(
     trace = LiveTrace(live)
     inputs = [trace.abstract(kind) for kind in kinds]
     heads = [snapshot(t) for t in inputs]
+    trace.names = {t.mark: n for t, n in zip(inputs, names, strict=True) if not t.shape}
     try:
         with swapped(), without_randomness(), recording(trace.is_live):
             outs, out_tree = flatten(f(inputs))

@@ -30,8 +30,7 @@ class CheckedExecutable(NumpyExecutable):
                     {"value": f"{type_of(value)}, {count(value)} of its entries NaN"},
                     "nothing has been computed yet: look at where it comes from",
                 )
-        with np.errstate(all="ignore"):
-            return super().run(leaves, captured)
+        return super().run(leaves, captured)
 
     def perform(self, step: Step, table: list[Any]) -> None:
         super().perform(step, table)

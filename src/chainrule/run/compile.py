@@ -18,6 +18,7 @@ from chainrule.loops.mathematics import DEFINITIONS
 from chainrule.loops.schedule import Target
 from chainrule.run import engine
 from chainrule.run.numpy_engine import Failed, python_number
+from chainrule.run.threads import pool
 
 _ALIGN = 64
 _INTERRUPTED = -1
@@ -79,7 +80,7 @@ class NativeExecutable:
             start + -start % _ALIGN,
             ctypes.cast(self._callback, ctypes.c_void_p),
             ctypes.cast(self._poll, ctypes.c_void_p),
-            None,
+            pool().address,
         )
         code = self._run(ctypes.addressof(arguments), ctypes.addressof(table))
         if code == _INTERRUPTED:

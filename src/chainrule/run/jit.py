@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import operator
+import os
 import threading
 import weakref
 from collections.abc import Callable, Sequence
@@ -48,12 +49,15 @@ class _Cache:
 class Compiled:
     """What `cr.jit` returns: a function that is traced and compiled when it's called."""
 
+    # What is its own stands apart from `__dict__`, which whoever wraps it will copy.
+    __slots__ = ("__dict__", "__weakref__", "_cache", "_f", "_instances", "_static")
+
     def __init__(self, f: Callable[..., Any], static: Static) -> None:
         self._f = f
         self._static = static
         self._cache = _Cache()
         self._instances: dict[int, tuple[Callable[[], Any], _Cache]] = {}
-        functools.update_wrapper(self, f)
+        functools.update_wrapper(self, f, updated=())
 
     def __call__(self, *args: Any, out: Any = None, **kwargs: Any) -> Any:
         """The function's result, by compiled code; written into `out` where that is given."""
@@ -144,7 +148,7 @@ class Compiled:
         names = self._leaf_names(args, kwargs)
         program, trace = record(flat, kinds, names, self._name(), live)
         if before != states(state.generators):
-            raise frozen("a random generator")
+            raise frozen("a random generator", _whole_place(self._f))
         if any(type(value) is Tracer for _, value in program.captured):
             return None
         # What the function itself has changed while it was traced is as it should be now.
@@ -180,6 +184,7 @@ class Compiled:
         bound.__dict__.update(self.__dict__)
         bound._f = MethodType(self._f, instance)
         bound._static = self._static.bound()
+        bound._instances = {}
         bound._cache = self._cache_of(instance)
         return bound
 
@@ -203,6 +208,14 @@ class Compiled:
 
     def __repr__(self) -> str:
         return f"<compiled {self._f!r}>"
+
+
+def _whole_place(f: Callable[..., Any]) -> str | None:
+    """Where a function begins, for what can't be said of one of its lines."""
+    code = getattr(inspect.unwrap(f), "__code__", None)
+    if code is None:
+        return None
+    return f"{os.path.basename(code.co_filename)}:{code.co_firstlineno} in {code.co_name}"
 
 
 def _itself(instance: Any) -> Any:

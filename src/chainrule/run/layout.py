@@ -7,7 +7,6 @@ import functools
 import os
 import platform
 import sys
-import sysconfig
 from typing import Any
 
 import numpy as np
@@ -32,7 +31,7 @@ def layout() -> Layout | None:
         return None
     if platform.python_implementation() != "CPython" or _POINTER != 8:
         return None
-    if sysconfig.get_config_var("Py_GIL_DISABLED") or hasattr(sys, "getobjects"):
+    if _HEAD != 2 * _POINTER:
         return None  # free-threaded and tracing builds count references in their own way
     items = tuple.__basicsize__
     supposed = Layout(

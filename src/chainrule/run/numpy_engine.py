@@ -12,6 +12,8 @@ from chainrule.ir.primitive import Primitive
 from chainrule.ir.program import Constant, Equation, Operand, Program
 from chainrule.tracing.trace import apply
 
+_WHOLE_DIVISIONS = ("floor_divide", "remainder", "modulus", "fmod")
+
 
 class Failed(Exception):
     """Native code met a value that an operation can't work with.
@@ -101,10 +103,18 @@ class NumpyExecutable:
             table[place] = python_number(leaf) if weak else leaf
         for place, array in zip(self.captured, captured, strict=True):
             table[place] = array
-        for step in self.steps:
-            self.perform(step, table)
-            for place in step.dead:
-                table[place] = None
+        loud = np.geterr()
+        # Compiled code doesn't warn of infinities and NaNs; of whole numbers only NumPy can tell.
+        with np.errstate(all="ignore"):
+            for step in self.steps:
+                whole = step.equation.outputs[0].type.dtype.kind in "iu"
+                if whole and step.op.name in _WHOLE_DIVISIONS:
+                    with np.errstate(**loud):
+                        self.perform(step, table)
+                else:
+                    self.perform(step, table)
+                for place in step.dead:
+                    table[place] = None
         return table
 
     def perform(self, step: Step, table: list[Any]) -> None:

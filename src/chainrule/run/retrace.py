@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from chainrule.base.place import INTERNAL
 from chainrule.ir.types import ArrayType, type_of
 
 _OFTEN = 8
+
+
+def _to_user() -> int:
+    """How many calls up the user's own code is, for a warning to point there."""
+    level, frame = 1, sys._getframe(1)
+    while frame is not None and INTERNAL[frame.f_code.co_filename]:
+        level, frame = level + 1, frame.f_back  # type: ignore[assignment]
+    return level
 
 
 class Retraces:
@@ -39,5 +49,5 @@ class Retraces:
                     "pad arrays to a few shapes, or pass what isn't an array of numbers through "
                     "static_argnums.",
                     RuntimeWarning,
-                    stacklevel=2,
+                    stacklevel=_to_user(),
                 )

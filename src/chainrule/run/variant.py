@@ -152,8 +152,8 @@ class Variant:
         direct = targets is not None and self._may_write(targets, [*leaves, *captured])
         try:
             return native(leaves, captured, targets if direct else None)
-        except Failed:
-            # Python's errors and NumPy's, with the user's line, come from doing it once more.
+        except (Failed, ArithmeticError, TypeError, ValueError):
+            # The error that a user is to see, with their line, comes from doing it once more.
             return self.unit.numpy()(leaves, captured)
 
     def _may_write(self, targets: list[np.ndarray], given: list[Any]) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 
 from chainrule.base.errors import TraceError
 from chainrule.base.trees import flatten
+from chainrule.ir.canonical import canonical
 from chainrule.ir.primitive import Primitive
 from chainrule.ir.program import Operand, Program, Var
 from chainrule.ir.types import ArrayType, type_of
@@ -195,7 +196,7 @@ def stage_body(
     program, arrays = free(program)
     outer = tuple(value for value, _ in met)
     types = tuple(type_of(leaf) for leaf in leaves)
-    return Staged(program, (*arrays, *outer), types, tree)
+    return Staged(canonical(program), (*arrays, *outer), types, tree)
 
 
 def free(program: Program) -> tuple[Program, tuple[Any, ...]]:

@@ -6,6 +6,7 @@ and call the original otherwise. See swap.py for how they come into NumPy's name
 
 from __future__ import annotations
 
+import operator
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -159,6 +160,7 @@ def _made(name: str) -> Callable[..., Any]:
         except TypeError as error:
             if isinstance(error, ChainruleError) or not any(map(has_traced, args)):
                 raise
+            refuse_unknown(args)
             raise DtypeError(
                 f"np.{name}: a traced floating-point value can't be a size",
                 {"arguments": ", ".join(map(repr, args))[:80]},
@@ -166,6 +168,15 @@ def _made(name: str) -> Callable[..., Any]:
             ) from None
 
     return make
+
+
+def refuse_unknown(*sizes: Any) -> None:
+    """Traced integers that have no value: the error that says so, which NumPy hides."""
+    for size in sizes:
+        if type(size) in (tuple, list):
+            refuse_unknown(*size)
+        elif type(size) is Tracer and size.dtype.kind in "iu":
+            operator.index(size)
 
 
 def _buffer(array: Any) -> Any:

@@ -97,9 +97,8 @@ class RecordTrace(Trace):
             numbers.append(number)
         if weak:
             weak = settle_weak(op, args, operands)
-        if op.multiple and varies and not self.keeps and type(op.derivative) is Custom:
-            if op.derivative.linearise is not None:
-                return self._linearised(op, operands, numbers, params)
+        if op.multiple and varies and not self.keeps and _linearises(op):
+            return self._linearised(op, operands, numbers, params)
         try:
             value = apply(op, *operands, **params) if nested else op.value(*operands, **params)
         except (TypeError, ValueError) as error:
@@ -225,6 +224,10 @@ class RecordTrace(Trace):
     def describe(self, tracer: Tracer) -> str:
         refresh(tracer)
         return f"Traced<{describe_type(tracer)}>({tracer.value!s})"
+
+
+def _linearises(op: Primitive) -> bool:
+    return type(op.derivative) is Custom and op.derivative.linearise is not None
 
 
 class ProgramTrace(RecordTrace):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -17,7 +18,8 @@ from chainrule.ir.program import Constant, Operand, Program
 from chainrule.tracing.table import RESOLVERS
 from chainrule.tracing.trace import explained, resolve
 
-_Step = tuple[Callable[..., Any], tuple[int, ...], tuple[int, ...], bool, bool]
+# What to call, how to fetch its operands (one, or all in a tuple), where its results go.
+_Step = tuple[Callable[..., Any], Callable[[Any], Any], bool, tuple[int, ...], bool, bool]
 
 
 class Runner:
@@ -44,10 +46,11 @@ class Runner:
         for equation in program.equations:
             op, params = equation.primitive, equation.params
             call = functools.partial(op.value, **params) if params else op.value
-            reads = tuple(map(place, equation.inputs))
+            reads = list(map(place, equation.inputs))
+            fetch = operator.itemgetter(*reads) if reads else _nothing
             writes = tuple(number[var.number] for var in equation.outputs)
             weak = not op.multiple and equation.outputs[0].type.weak
-            self.steps.append((call, reads, writes, op.multiple, weak))
+            self.steps.append((call, fetch, len(reads) == 1, writes, op.multiple, weak))
         # A result is never one of Python's own numbers, whatever computed it.
         self.outputs = [(place(out), _kind(out)) for out in program.outputs]
 
@@ -64,15 +67,17 @@ class Runner:
             env[k] = leaf.item() if weak and hasattr(leaf, "item") else leaf
         count = 0
         try:
-            for call, reads, writes, multiple, weak in self.steps:
-                value = call(*[env[k] for k in reads])
+            for call, fetch, alone, writes, multiple, weak in self.steps:
+                value = call(fetch(env)) if alone else call(*fetch(env))
                 if multiple:
                     for k, part in zip(writes, value, strict=True):
                         env[k] = part
                 else:
                     if type(value) in RESOLVERS:
                         value = resolve(value)
-                    env[writes[0]] = value.item() if weak and hasattr(value, "item") else value
+                    if weak and hasattr(value, "item"):
+                        value = value.item()
+                    env[writes[0]] = value
                 count += 1
         except (ChainruleError, TypeError, ValueError) as error:
             raise self._located(error, count, env) from None
@@ -81,11 +86,16 @@ class Runner:
     def _located(self, error: Exception, count: int, env: list[Any]) -> Exception:
         """The error, at the line of the user's that the failing equation came from."""
         equation = self.equations[count]
-        operands = [env[k] for k in self.steps[count][1]]
+        _, fetch, alone, *_ = self.steps[count]
+        operands = [fetch(env)] if alone else list(fetch(env))
         ours = explained(equation.primitive, operands, dict(equation.params), error)
         if isinstance(ours, ChainruleError) and equation.place is not None:
             ours.where = equation.place
         return ours
+
+
+def _nothing(env: Any) -> tuple[()]:
+    return ()
 
 
 def _kind(out: Operand) -> np.dtype[Any] | None:

@@ -38,7 +38,6 @@ def without_value(tracer: Tracer, what: str) -> str:
     )
 
 
-
 class StageTrace(RecordTrace):
     """A trace without values: types only. Truth and conversion to numbers raise."""
 

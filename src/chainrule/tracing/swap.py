@@ -180,6 +180,11 @@ def _log(x: Any, *base: Any) -> Any:
 # ---- entering and leaving ------------------------------------------------------------------------
 
 
+def is_tracing() -> bool:
+    """Whether this thread is inside a traced function."""
+    return bool(getattr(_local, "depth", 0))
+
+
 class swapped:
     """For its duration, creation functions on this thread recognise traced values."""
 

@@ -169,7 +169,10 @@ def supported_names() -> list[str]:
 
 
 # Names that are no misspelling of anything: what to write instead.
+_SHAPES = "its shape depends on values: keep every entry, and choose with np.where(condition, x, 0)"
+_SETS = "unique unique_all unique_counts unique_inverse unique_values union1d intersect1d setdiff1d"
 _INSTEAD = {
+    **{f"np.{name}": _SHAPES for name in _SETS.split()},
     "np.histogram": "counts are flat; smooth them with a sum of np.exp(-((x - c) / h)**2)",
     "np.linalg.eig": "use np.linalg.eigh for symmetric matrices",
     "np.linalg.eigvals": "use np.linalg.eigvalsh for symmetric matrices",

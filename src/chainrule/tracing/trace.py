@@ -79,6 +79,13 @@ class Trace:
         value = tracer.value
         return value.owner.concrete(value, what) if type(value) is Tracer else value
 
+    def text(self, tracer: Tracer, spec: str | None = None) -> str:
+        """What print and f-strings show: the value; its type where there is none."""
+        value = ground(tracer)
+        if value is None:
+            return tracer.owner.describe(tracer)
+        return str(value) if spec is None else format(value, spec)
+
     def truth(self, tracer: Tracer) -> bool:
         """bool(tracer): Python's `if`, `while`, `and`, `or`, `not`, `assert`."""
         value = self.concrete(tracer, "bool()")

@@ -87,10 +87,10 @@ class Tracer(Operators):
         return self.owner.describe(self)
 
     def __str__(self) -> str:
-        return str(self.owner.concrete(self, "str()"))
+        return str(self.owner.text(self))
 
     def __format__(self, spec: str) -> str:
-        return format(self.owner.concrete(self, "format()"), spec)
+        return str(self.owner.text(self, spec))
 
     # ---- NumPy's protocols ---------------------------------------------------------------------
 

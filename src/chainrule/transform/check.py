@@ -12,8 +12,9 @@ from chainrule.base.errors import ArgumentError, DtypeError, GradientError
 from chainrule.base.trees import flatten, unflatten
 from chainrule.ir.program import Constant, Equation, Var
 from chainrule.tracing.stage import trace_program
-from chainrule.tracing.trace import apply
+from chainrule.tracing.trace import apply, ground
 from chainrule.transform.arguments import Inputs, check_callable
+from chainrule.transform.domain import has_nan, no_value
 from chainrule.transform.examination import Check, Entry, Settings, examine, random_like
 from chainrule.transform.forward import jvp
 from chainrule.transform.gradient import vjp
@@ -49,6 +50,7 @@ def check_grads(
     Raises:
         GradientError: a derivative is wrong. It names the first operation whose rule disagrees
             with differences of the operation itself, and the user's line.
+        DomainError: the function returns NaN at this point.
 
     Derivative: at a kink, any value between the slopes on both sides is accepted.
 
@@ -79,7 +81,10 @@ def check_grads(
     settings = Settings(tuple(modes), rtol, atol)
     inputs = Inputs(values, tuple(range(len(values))), "check_grads")
     refuse_endless(inputs, "check_grads")
-    kinks = watch(function, inputs)[1]
+    outs, kinks = watch(function, inputs)
+    for out in map(ground, outs):
+        if has_nan(out):
+            raise no_value(out, function, values, {}, inputs.positions, "check_grads")
     name = getattr(f, "__name__", "f")
     checks: list[Check] = []
     for chain, derived in _derived(function, values, order, settings.modes):

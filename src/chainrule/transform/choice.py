@@ -164,7 +164,7 @@ def _select(
     trace = BatchTrace(size)
     inner = [Tracer(trace, x, int(flag)) for x, flag in zip((p, *xs), batched, strict=True)]
     try:
-        # What isn't picked may be anything, and isn't worth a warning: now, and where it's recorded.
+        # What isn't picked may be anything, and isn't worth a warning, now or later.
         quieten(p)
         with np.errstate(all="ignore"):
             left, right = (evaluate(branch, *inner[1:]) for branch in branches)

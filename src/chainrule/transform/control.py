@@ -14,11 +14,10 @@ from chainrule.ir.types import ArrayType, result_dtype, type_of
 from chainrule.ops import control
 from chainrule.tracing.body import Staged, stage_body
 from chainrule.tracing.creation import as_traced_leaf, operand
-from chainrule.tracing.table import TABLE
-from chainrule.tracing.trace import apply, ground, resolve, snapshot
-from chainrule.tracing.tracer import Tracer
+from chainrule.tracing.trace import apply, ground, resolve
 from chainrule.transform import choice, loop, repeat  # noqa: F401 - they enter their rules
 from chainrule.transform.arguments import check_callable
+from chainrule.transform.carry import Carry, cast, leaves_of, owned, start_of, strong
 from chainrule.transform.choice import padded
 
 # ---- cond ----------------------------------------------------------------------------------------
@@ -57,18 +56,20 @@ def cond(p: Any, f: Callable[..., Any], g: Callable[..., Any], *operands: Any) -
     p = _truth_value(operand(p), "cond", "the condition")
     if ground(p) is not None:
         return f(*operands) if bool(p) else g(*operands)
-    leaves, tree = _leaves(operands)
+    leaves, tree = leaves_of(operands)
     kinds = [type_of(leaf) for leaf in leaves]
 
     def branch(function: Callable[..., Any], wanted: Sequence[ArrayType] | None) -> Staged:
         def settle(outs: list[Any], _: Any) -> list[Any]:
-            return [_cast(out, kind) for out, kind in zip(outs, wanted or (), strict=True)]
+            return [cast(out, kind) for out, kind in zip(outs, wanted or (), strict=True)]
 
         def flat(*xs: Any) -> Any:
             return function(*unflatten(tree, xs))
 
         flat.__name__ = getattr(function, "__name__", "branch")
-        return stage_body(flat, kinds, "cond", None if wanted is None else settle)
+        # What both compute from plain numbers alone is computed now, whichever will be taken.
+        with np.errstate(all="ignore"):
+            return stage_body(flat, kinds, "cond", None if wanted is None else settle)
 
     branches = [branch(f, None), branch(g, None)]
     wanted = _agreed(*branches)
@@ -81,7 +82,7 @@ def cond(p: Any, f: Callable[..., Any], g: Callable[..., Any], *operands: Any) -
         padded(taken.program, len(here), there),
         padded(other.program, 0, here),
     )
-    values = (*taken.captured, *other.captured, *map(_strong, leaves))
+    values = (*taken.captured, *other.captured, *map(strong, leaves))
     return unflatten(taken.tree, apply(control.cond, p, *values, branches=programs))
 
 
@@ -165,7 +166,7 @@ def scan(
         (6.0, array([1., 3., 6.]))
     """
     check_callable(body, "scan")
-    rows, row_tree = _leaves(xs)
+    rows, row_tree = leaves_of(xs)
     steps = _length(rows, xs, length)
     row_kinds = [ArrayType(tuple(row.shape[1:]), row.dtype) for row in rows]
 
@@ -193,8 +194,8 @@ def _scan(
     length: int,
     reverse: bool,
 ) -> tuple[Any, Any]:
-    leaves, tree = _leaves(init)
-    carry = _Carry(caller, leaves, tree)
+    leaves, tree = leaves_of(init)
+    carry = Carry(caller, leaves, tree)
 
     def flat(*values: Any) -> Any:
         count = len(leaves)
@@ -202,7 +203,7 @@ def _scan(
 
     flat.__name__ = step.__name__
     staged = carry.stage(flat, row_kinds)
-    start, steps = _strong_start(leaves, carry.kinds), len(leaves)
+    start, steps = start_of(leaves, carry.kinds), len(leaves)
     found = apply(
         control.scan,
         *staged.captured,
@@ -214,7 +215,7 @@ def _scan(
         carry=steps,
         reverse=reverse,
     )
-    return unflatten(staged.tree, _own(found))
+    return unflatten(staged.tree, owned(found))
 
 
 def _length(rows: list[Any], xs: Any, length: int | None) -> int:
@@ -326,11 +327,9 @@ def while_loop(cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any
     return _while("while_loop", cond, body, init)
 
 
-def _while(
-    caller: str, cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any
-) -> Any:
-    leaves, tree = _leaves(init)
-    carry = _Carry(caller, leaves, tree)
+def _while(caller: str, cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any) -> Any:
+    leaves, tree = leaves_of(init)
+    carry = Carry(caller, leaves, tree)
 
     def flat(*values: Any) -> Any:
         return body(unflatten(tree, values)), None
@@ -343,7 +342,7 @@ def _while(
     flat_cond.__name__ = getattr(cond, "__name__", "cond")
     staged = carry.stage(flat, [])
     test = stage_body(flat_cond, carry.kinds, caller)
-    start = _strong_start(leaves, carry.kinds)
+    start = start_of(leaves, carry.kinds)
     found = apply(
         control.while_,
         *test.captured,
@@ -354,112 +353,10 @@ def _while(
         cond_consts=len(test.captured),
         consts=len(staged.captured),
     )
-    return unflatten(tree, _own(found))
+    return unflatten(tree, owned(found))
 
 
-# ---- the carry -----------------------------------------------------------------------------------
-
-
-class _Widened(Exception):
-    """The first carry holds Python's numbers; the body gives them another dtype."""
-
-
-class _Carry:
-    """What a loop carries: its types settle while the body is traced."""
-
-    def __init__(self, caller: str, leaves: list[Any], tree: Any) -> None:
-        self.caller = caller
-        self.tree = tree
-        self.kinds = [type_of(leaf) for leaf in leaves]
-        self.tails = paths(unflatten(tree, leaves))
-
-    def stage(self, flat: Callable[..., Any], more: list[ArrayType]) -> Staged:
-        """The body, which returns (carry, y), as a program."""
-        for _ in range(3):  # bool → int → float → complex
-            try:
-                return stage_body(flat, [*self.kinds, *more], self.caller, self._settle)
-            except _Widened:
-                continue
-        return stage_body(flat, [*self.kinds, *more], self.caller, self._settle)
-
-    def _settle(self, leaves: list[Any], tree: Any) -> list[Any]:
-        returned = _first_child(tree)
-        if not same_structure(returned, self.tree):
-            raise ShapeError(
-                f"{self.caller}: the body returns a carry of another tree than it gets",
-                {"gets": outline(self.tree), "returns": outline(returned)},
-                "return the carry put together as init is",
-            )
-        count = len(self.kinds)
-        kinds = [type_of(leaf) for leaf in leaves[:count]]
-        for tail, kind, found in zip(self.tails, self.kinds, kinds, strict=True):
-            self._check(tail, kind, found)
-        wider = [
-            ArrayType(kind.shape, found.dtype)
-            if kind.weak and found.dtype != kind.dtype and result_dtype(kind, found) == found.dtype
-            else kind
-            for kind, found in zip(self.kinds, kinds, strict=True)
-        ]
-        if wider != self.kinds:
-            self.kinds = wider
-            raise _Widened
-        return [*map(_cast, leaves[:count], self.kinds), *leaves[count:]]
-
-    def _check(self, tail: str, kind: ArrayType, found: ArrayType) -> None:
-        facts = {f"gets{tail}": kind, f"returns{tail}": found}
-        if found.shape != kind.shape:
-            raise ShapeError(
-                f"{self.caller}: the body returns a carry of another shape than it gets",
-                facts,
-                f"let init have the shape {found.shape}, or the body keep the shape {kind.shape}",
-            )
-        if result_dtype(kind, found) != kind.dtype and not kind.weak:
-            raise DtypeError(
-                f"{self.caller}: the body returns a carry of another dtype than it gets",
-                facts,
-                f"let init have dtype {found.dtype}, or convert: x.astype({kind.dtype})",
-            )
-
-
-def _first_child(tree: Any) -> Any:
-    """The structure of the first of a pair."""
-    return flatten(unflatten(tree, range(tree.num_leaves))[0])[1]
-
-
-def _strong_start(leaves: Sequence[Any], kinds: Sequence[ArrayType]) -> list[Any]:
-    return [_cast(leaf, ArrayType(k.shape, k.dtype)) for leaf, k in zip(leaves, kinds, strict=True)]
-
-
-# ---- leaves --------------------------------------------------------------------------------------
-
-
-def _leaves(tree: Any) -> tuple[list[Any], Any]:
-    leaves, structure = flatten(tree)
-    return [_leaf(leaf) for leaf in leaves], structure
-
-
-def _leaf(leaf: Any) -> Any:
-    value = resolve(operand(as_traced_leaf(leaf)))
-    return snapshot(value) if type(value) is Tracer else value
-
-
-def _strong(value: Any) -> Any:
-    if type(value) is Tracer:
-        return Tracer(value.owner, value.value, value.mark)
-    return np.asarray(value)[()] if type(value) in (bool, int, float, complex) else value
-
-
-def _cast(value: Any, kind: ArrayType) -> Any:
-    """A value in this dtype; Python's own numbers as NumPy's."""
-    if type(value) in (bool, int, float, complex):
-        return kind.dtype.type(value)
-    value = _strong(value)
-    return value if value.dtype == kind.dtype else TABLE["astype"](value, kind.dtype)
-
-
-def _own(found: Sequence[Any]) -> list[Any]:
-    """Results that share no memory with the operands."""
-    return [np.array(x) if type(x) is np.ndarray and x.base is not None else x for x in found]
+# ---- numbers that decide ------------------------------------------------------------------------
 
 
 def _truth_value(p: Any, caller: str, what: str) -> Any:
@@ -467,7 +364,7 @@ def _truth_value(p: Any, caller: str, what: str) -> Any:
         raise ShapeError(
             f"{caller}: {what} must be a single truth value",
             {what: type_of(p)},
-            "reduce it with np.any(p) or np.all(p); or choose entry by entry with np.where(p, a, b)",
+            "reduce it with np.any(p) or np.all(p); np.where(p, a, b) chooses entry by entry",
         )
     kind = type_of(p)
     return p if kind.dtype.kind == "b" else np.not_equal(p, 0)

@@ -8,6 +8,7 @@ through that tape records a second stage, `back`. What `back` reads of `known` a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -232,6 +233,46 @@ def _constant_numbers(trace: StageTrace, marks: Sequence[int]) -> set[int]:
         if constant.issuperset(row[2]):
             constant.update(range(row[4], row[4] + (len(row[5]) if row[0].multiple else 1)))
     return constant
+
+
+class Pruned(NamedTuple):
+    """A body without what its wanted outputs don't need, and which inputs and outputs are left."""
+
+    program: Program
+    inputs: Flags
+    outputs: Flags
+
+
+def pruned(body: Program, consts: int, carry: int, wanted: Flags) -> Pruned:
+    """A loop's body for some of its outputs; a carry stays while a later step may need it."""
+    return remembered(
+        body, ("pruned", consts, carry, wanted), lambda: _pruned(body, consts, carry, wanted)
+    )
+
+
+def _pruned(body: Program, consts: int, carry: int, wanted: Flags) -> Pruned:
+    while True:
+        needed = {out.number for out in where_true(body.outputs, wanted) if isinstance(out, Var)}
+        equations = []
+        for equation in reversed(body.equations):
+            if any(var.number in needed for var in equation.outputs):
+                needed |= {a.number for a in equation.inputs if isinstance(a, Var)}
+                equations.append(equation)
+        inputs = tuple(var.number in needed for var in body.inputs)
+        carried = inputs[consts : consts + carry]
+        grown = (*(a or b for a, b in zip(carried, wanted, strict=False)), *wanted[carry:])
+        if grown == wanted:
+            break
+        wanted = grown
+    # A carry that is asked for but never read stays on both sides.
+    inputs = (*inputs[:consts], *wanted[:carry], *inputs[consts + carry :])
+    program = replace(
+        body,
+        inputs=tuple(where_true(body.inputs, inputs)),
+        equations=tuple(reversed(equations)),
+        outputs=tuple(where_true(body.outputs, wanted)),
+    )
+    return Pruned(program, inputs, wanted)
 
 
 # ---- batches -------------------------------------------------------------------------------------

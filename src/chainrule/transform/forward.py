@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule.base.errors import ArgumentError
 from chainrule.base.trees import flatten, outline, same_structure, unflatten
-from chainrule.ir.primitive import Custom, Primitive, Undefined
+from chainrule.ir.primitive import Primitive, Undefined
 from chainrule.ir.program import Program
 from chainrule.ir.types import ArrayType, type_of
 from chainrule.tracing.record import settle_weak
@@ -61,11 +61,12 @@ class ForwardTrace(Trace):
             tangents.append(tangent)
         if weak:
             weak = settle_weak(op, args, primals)
-        if op.multiple and type(op.derivative) is Custom and op.derivative.together is not None:
-            if any(t is not None for t in tangents) and not apart(tangents, primals):
-                with np.errstate(all="ignore"):
-                    pairs = op.derivative.together(tuple(tangents), *primals, **params)
-                return tuple(Tracer(self, *pair) for pair in zip(*pairs, strict=True))
+        together = getattr(op.derivative, "together", None) if op.multiple else None
+        moving = any(t is not None for t in tangents)
+        if together is not None and moving and not apart(tangents, primals):
+            with np.errstate(all="ignore"):
+                pairs = together(tuple(tangents), *primals, **params)
+            return tuple(Tracer(self, *pair) for pair in zip(*pairs, strict=True))
         y = apply(op, *primals, **params)
         if isinstance(op.derivative, Undefined) and any(t is not None for t in tangents):
             raise undefined(op, None)

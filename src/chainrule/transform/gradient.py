@@ -25,6 +25,7 @@ from chainrule.transform.arguments import (
     same_shape,
     split_aux,
 )
+from chainrule.transform.domain import require_value
 from chainrule.transform.reverse import pull, result_number
 
 
@@ -43,6 +44,8 @@ def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> 
     Raises:
         DtypeError: a differentiated argument is an integer, or the result isn't real.
         ShapeError: the result isn't a scalar; use `jacobian` or `vjp`.
+        DomainError: the result is NaN, as that of np.log(-1.0) is. Inside another transformation
+            NaN goes on as NumPy's does, and so it does through `jvp` and `vjp`.
 
     Derivative: reverse mode, one sweep for all inputs. For complex arguments the direction of
     steepest ascent, ∂f/∂Re + i ∂f/∂Im.
@@ -55,7 +58,7 @@ def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> 
     """
     both = value_and_grad(f, argnums, has_aux)
 
-    @_like(f)
+    @like(f)
     def gradient(*args: Any, **kwargs: Any) -> Any:
         value, found = both(*args, **kwargs)
         return (found, value[1]) if has_aux else found
@@ -81,7 +84,7 @@ def value_and_grad(
     """
     check_callable(f, "grad")
 
-    @_like(f)
+    @like(f)
     def evaluate(*args: Any, **kwargs: Any) -> Any:
         inputs = Inputs(args, argnums, "grad")
         trace = RecordTrace()
@@ -89,6 +92,9 @@ def value_and_grad(
         result = run_traced(f, trace, inputs, tracers, kwargs)
         value, aux = split_aux(result, "grad") if has_aux else (result, None)
         value = _scalar(value)
+        plain = value.value if type(value) is Tracer else value
+        if type(plain) is not Tracer and plain != plain:
+            require_value(plain, f, args, kwargs, argnums, "grad")
         number = result_number(trace, value)
         if number < 0:
             cotangents: list[Any] = [None] * len(tracers)
@@ -240,7 +246,7 @@ def _scalar(value: Any) -> Any:
     return leaf
 
 
-def _like(f: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def like(f: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """functools.wraps, for anything callable."""
 
     def decorate(wrapper: Callable[..., Any]) -> Callable[..., Any]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from chainrule.tracing.trace import ground, resolve
 from chainrule.transform.arguments import Argnums, check_callable
+from chainrule.transform.domain import require_value
 from chainrule.transform.forward import jvp, matched
-from chainrule.transform.gradient import grad
+from chainrule.transform.gradient import grad, like
 from chainrule.transform.jacobian import jacobian_function
 
 
@@ -24,6 +28,7 @@ def hessian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
 
     Raises:
         DtypeError: a differentiated argument is an integer.
+        DomainError: the result is a scalar and NaN, as `grad`.
 
     Example:
         >>> import numpy as np
@@ -33,8 +38,16 @@ def hessian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
                [2., 0.]])
     """
     check_callable(f, "hessian")
-    first = jacobian_function(f, argnums, "reverse", "numerator", "hessian")
-    return jacobian_function(first, argnums, "forward", "numerator", "hessian")
+
+    @like(f)
+    def second(*args: Any, **kwargs: Any) -> Any:
+        noting = _Noting(f)
+        first = jacobian_function(noting, argnums, "reverse", "numerator", "hessian")
+        found = jacobian_function(first, argnums, "forward", "numerator", "hessian")(*args, **kwargs)
+        noting.check(args, kwargs, argnums, "hessian")
+        return found
+
+    return second
 
 
 def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
@@ -50,7 +63,7 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
         several primals a tuple with one such tree each.
 
     Raises:
-        ShapeError, DtypeError, ArgumentError: as `grad` and `jvp`.
+        ShapeError, DtypeError, ArgumentError, DomainError: as `grad` and `jvp`.
 
     Example:
         >>> import numpy as np
@@ -62,4 +75,27 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     matched(primals, tangents, "hvp")
     several = isinstance(primals, (tuple, list)) and len(primals) != 1
     argnums: Argnums = tuple(range(len(primals))) if several else 0
-    return jvp(grad(f, argnums), primals, tangents)[1]
+    noting = _Noting(f)
+    found = jvp(grad(noting, argnums), primals, tangents)[1]
+    noting.check(primals, {}, argnums, "hvp")
+    return found
+
+
+class _Noting:
+    """A function that notes what it returned last: a derivative alone doesn't show a NaN."""
+
+    def __init__(self, f: Callable[..., Any]) -> None:
+        self.f = f
+        self.returned: Any = None
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        self.returned = self.f(*args, **kwargs)
+        return self.returned
+
+    def check(
+        self, args: Sequence[Any], kwargs: Mapping[str, Any], argnums: Argnums, caller: str
+    ) -> None:
+        """Raise where a scalar result was NaN."""
+        value = ground(resolve(self.returned))
+        if np.ndim(value) == 0:
+            require_value(value, self.f, args, kwargs, argnums, caller)

@@ -26,6 +26,7 @@ from chainrule.transform.derive import (
     Freed,
     Pulled,
     is_float,
+    pruned,
     pulled,
     pushed,
     remembered,
@@ -192,18 +193,22 @@ def _linearise(
     flags, outs = settled(body, moving, consts, carry)
     parts = pulled(body, flags, outs, consts, carry)
     program, arrays = parts.known
-    found: Sequence[Any] = ()
+    found: Sequence[Any] = (None,) * len(outs)
     if valued or parts.saved:
-        found = apply(
+        wanted = (*(valued,) * len(outs), *(True,) * parts.saved)
+        fixed = len(arrays) + consts
+        needed = pruned(program, fixed, carry, wanted)
+        left = split(needed.inputs, fixed, carry)
+        made = apply(
             scan,
-            *arrays,
-            *xs,
-            body=program,
+            *where_true((*arrays, *xs), needed.inputs),
+            body=needed.program,
             length=length,
-            consts=len(arrays) + consts,
-            carry=carry,
+            consts=sum(left[0]),
+            carry=sum(left[1]),
             reverse=reverse,
         )
+        found = spread(made, needed.outputs)
     hoist, more = parts.hoisted
     hoisted = evaluate(hoist, *more, *xs[:consts])
     residuals = [*(xs[k] for k in parts.used), *hoisted, *found[len(outs) :]]
@@ -303,7 +308,7 @@ def _reverse(gs: Sequence[Any], y: Any, *xs: Any, **params: Any) -> list[Any]:
     kinds = operand_types(params["body"], params["length"], params["consts"] + params["carry"])
     # What a linear map is applied to has no value, and nothing it keeps depends on one.
     values = [zeros_of(kind) if x is None else x for x, kind in zip(xs, kinds, strict=True)]
-    _, op, residuals, more = _linearise(moving, *values, **params, valued=False)
+    _, _, residuals, more = _linearise(moving, *values, **params, valued=False)
     found = _map_reverse(gs, None, *[None] * sum(moving), *residuals, **more)
     return spread(found[: sum(moving)], moving)
 

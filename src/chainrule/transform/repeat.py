@@ -11,7 +11,7 @@ carries tangents beside values: with u for what comes out of it,
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -33,7 +33,6 @@ from chainrule.transform.derive import (
     settled_flags,
     staged_batch,
     strong_type,
-    typed,
     where_true,
     zeros_of,
 )
@@ -62,11 +61,11 @@ class Loop(NamedTuple):
         )
 
 
-def _loop(
-    xs: Sequence[Any], cond: Program, body: Program, cond_consts: int, consts: int
-) -> Loop:
+def _loop(xs: Sequence[Any], cond: Program, body: Program, cond_consts: int, consts: int) -> Loop:
     start = cond_consts + consts
-    return Loop(cond, body, tuple(xs[:cond_consts]), tuple(xs[cond_consts:start]), tuple(xs[start:]))
+    return Loop(
+        cond, body, tuple(xs[:cond_consts]), tuple(xs[cond_consts:start]), tuple(xs[start:])
+    )
 
 
 def _kinds(body: Program) -> list[ArrayType]:
@@ -392,7 +391,7 @@ def _transpose_batch(
     gs = args[start + count :]
     carry = params["carry"]
     parts = _taken_apart([*operands, *gs], **params)
-    many, outs = _batched_loop(parts.loop, size, tuple(flags[:start]), tuple(flags[start:]))
+    many, _ = _batched_loop(parts.loop, size, tuple(flags[:start]), tuple(flags[start:]))
     have = spread(batched[start + count :], moving[count - carry :])
     kinds = output_types(parts.loop.body)
     seeds = [

@@ -264,6 +264,9 @@ class _Reader:
             found = op.symbolic(self.sympy, *operands, **params)
         except NotImplementedError as error:
             raise _no_formula(equation) from error
+        except UnsupportedError as error:
+            error.where = equation.place or error.where
+            raise
         parts = found if op.multiple else (found,)
         if found is None:
             parts = self._inside(equation, [self.value(i) for i in equation.inputs], operands)

@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from chainrule.loops.mathematics import (
+    error_function,
     exponential,
+    gamma,
     hyperbolic,
     inverse,
     logarithm,
     logistic,
     power,
+    remainder,
     trigonometric,
 )
 from chainrule.loops.scalar import Node
@@ -49,8 +52,26 @@ DEFINITIONS: dict[str, Callable[..., Node]] = {
     "softplus": logistic.softplus,
     "log_expit": logistic.log_expit,
     "logaddexp": logistic.logaddexp,
+    "erf": error_function.erf,
+    "erfc": error_function.erfc,
+    "ndtr": error_function.ndtr,
+    "gammaln": gamma.gammaln,
+    "gamma": gamma.gamma,
+    "digamma": gamma.digamma,
+    "fmod": remainder.fmod,
+    "remainder": remainder.remainder,
+    "floor_divide": remainder.floor_divide,
     # Parts of others, where these rarely go.
     "sin_huge": trigonometric.sin_huge,
     "cos_huge": trigonometric.cos_huge,
     "tan_huge": trigonometric.tan_huge,
+    "gammaln_negative": gamma.gammaln_negative,
+    "gamma_negative": gamma.gamma_negative,
+    "digamma_negative": gamma.digamma_negative,
+    "fmod_large": remainder.fmod_large,
+}
+
+# The largest error of each, in units in the last place of the true result, as f32 and as f64.
+BOUNDS: dict[str, tuple[float, float]] = {
+    "exp": (1.0, 1.0),
 }

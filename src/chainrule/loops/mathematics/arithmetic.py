@@ -143,3 +143,14 @@ def quotient(top: Pair, bottom: Pair, inverse: Node) -> Pair:
     first = (top[0] + top[1]) * inverse
     left = fma(-first, bottom[0], top[0]) + fma(-first, bottom[1], top[1])
     return first, left * inverse
+
+
+def polynomial_parts(x: Node, coefficients: Sequence[float], count: int) -> Pair:
+    """A polynomial in two parts: the first steps, so many, exactly; the rest is small to them."""
+    g = x.graph
+    value: Pair = polynomial(x, coefficients[count:]), g.const(0.0, x.kind)
+    for coefficient in reversed(coefficients[:count]):
+        high, low = parts_product((x, g.const(0.0, x.kind)), value)
+        high, lost = fast_two_sum(g.const(coefficient, x.kind), high)
+        value = high, lost + low
+    return value

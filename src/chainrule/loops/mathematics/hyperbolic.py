@@ -24,13 +24,7 @@ def tanh(x: Node) -> Node:
     first, rest, _, shifted = less_log2(above(-2 * abs(x), _ONE[x.kind]))
     scale = two_to(shifted)
     r = first + expm1_parts(first, rest)
-    over, under = 1 - scale, 1 + scale
-    top, bottom = fma(-scale, r, over), fma(scale, r, under)
-    inverse = 1 / bottom
-    y = top * inverse
-    # What was lost in the top and the bottom, and in the quotient.
-    left = fma(-scale, r, over - top) - y * fma(scale, r, under - bottom)
-    return copysign(fma(fma(-y, bottom, top) + left, inverse, y), x)
+    return copysign(fma(-scale, r, 1 - scale) / fma(scale, r, 1 + scale), x)
 
 
 def sinh(x: Node) -> Node:

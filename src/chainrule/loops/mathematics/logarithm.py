@@ -24,7 +24,7 @@ _ROOT = {"f64": 0x3FE6A09E667F3BCD, "f32": 0x3F3504F3}
 
 
 # In two parts: log2(e), log10(e), and the factors of s and s³ in log2((1 + s)/(1 - s)).
-_LOG2_E = {
+LOG2_E = {
     "f64": (1.4426950408889634, 2.0355273740931033e-17),
     "f32": (1.4426950216293335, 1.925963033500011e-08),
 }
@@ -89,7 +89,7 @@ def log(x: Node) -> Node:
 def log2(x: Node) -> Node:
     """The logarithm to base 2; of powers of 2 exact."""
     k, f = normal_split(x)
-    return special_logarithm(x, _other_base(f, _LOG2_E[x.kind], k, k * 0))
+    return special_logarithm(x, _other_base(f, LOG2_E[x.kind], k, k * 0))
 
 
 def log10(x: Node) -> Node:

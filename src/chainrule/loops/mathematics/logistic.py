@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chainrule.loops.mathematics.arithmetic import two_sum
 from chainrule.loops.mathematics.exponential import exp
 from chainrule.loops.mathematics.logarithm import log1p
 from chainrule.loops.scalar import Node, fma, is_nan, maximum, minimum, select
@@ -29,7 +30,9 @@ def log_expit(x: Node) -> Node:
 def logaddexp(x: Node, y: Node) -> Node:
     """log(exp(x) + exp(y))."""
     larger, smaller = maximum(x, y), minimum(x, y)
-    # Equal infinities differ by nothing.
-    difference = select(x.eq(y), 0.0, smaller - larger)
-    total = larger + log1p(exp(difference))
+    difference, lost = two_sum(smaller, -larger)
+    w = exp(difference)
+    # Infinities have no difference, or lose everything.
+    w = select(x.eq(y), 1.0, select(w > 0.0, fma(w, lost, w), w))
+    total = larger + log1p(w)
     return select(is_nan(x) | is_nan(y), x + y, total)

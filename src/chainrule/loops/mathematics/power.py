@@ -14,7 +14,7 @@ from chainrule.loops.mathematics.arithmetic import (
     two_to,
 )
 from chainrule.loops.mathematics.coefficients import CBRT
-from chainrule.loops.mathematics.exponential import LOG2, exp_small
+from chainrule.loops.mathematics.exponential import LOG2, exp_small, expm1_parts
 from chainrule.loops.mathematics.logarithm import log, log1p, log2_parts, split
 from chainrule.loops.scalar import Node, copysign, fma, is_nan, maximum, minimum, rint, select, sqrt
 
@@ -24,15 +24,19 @@ _NAN = float("nan")
 _SQUARES = {"f64": (2.0**500, 2.0**-400, 2.0**600), "f32": (2.0**60, 2.0**-40, 2.0**100)}
 
 
-def exp2_parts(high: Node, low: Node) -> Node:
-    """2^(high + low), for a small lower part."""
+def exp2_parts(high: Node, low: Node, factor: Pair | None = None) -> Node:
+    """2^(high + low), for a small lower part, times a factor in two parts."""
     form = layout(high)
     least, most = -form.bias - form.mantissa - 2.0, form.bias + 1.0
     inside = below(above(high, least), most)
     n, shifted = nearest(inside, 1.0)
     # Beyond the ends the lower part may be NaN.
     low = select(inside.eq(high), low, 0.0)
-    return scaled(exp_small(((inside - n) + low) * LOG2[high.kind][0]), n, shifted)
+    r = ((inside - n) + low) * LOG2[high.kind][0]
+    if factor is None:
+        return scaled(exp_small(r), n, shifted)
+    more = expm1_parts(r, r * 0.0) + r
+    return scaled(factor[0] + fma(factor[0], more, factor[1]), n, shifted)
 
 
 def power(x: Node, y: Node) -> Node:

@@ -20,14 +20,14 @@ _LIMIT = {"f64": 2.0**28, "f32": 2.0**16}
 def sin(x: Node) -> Node:
     """The sine, of radians."""
     r, quadrant = _reduced(abs(x))
-    y = _sine(r, quadrant, bits(x, layout(x).whole))
+    y = sine_at(r, quadrant, bits(x, layout(x).whole))
     return rare(abs(x) >= _LIMIT[x.kind], "sin_huge", y, x)
 
 
 def cos(x: Node) -> Node:
     """The cosine, of radians."""
     r, quadrant = _reduced(abs(x))
-    y = _sine(r, quadrant + 1, x.graph.const(0, layout(x).whole))
+    y = sine_at(r, quadrant + 1, x.graph.const(0, layout(x).whole))
     return rare(abs(x) >= _LIMIT[x.kind], "cos_huge", y, x)
 
 
@@ -36,7 +36,7 @@ def tan(x: Node) -> Node:
     first, rest, k, shifted = _less_quarter_turns(abs(x))
     r = first + rest
     lost = (first - r) + rest
-    y = _tangent((r, lost), bits(shifted, layout(x).whole), bits(x, layout(x).whole))
+    y = tangent_at((r, lost), bits(shifted, layout(x).whole), bits(x, layout(x).whole))
     y = select(x.eq(0.0), x, y)
     return rare(abs(x) >= _LIMIT[x.kind], "tan_huge", y, x)
 
@@ -44,19 +44,19 @@ def tan(x: Node) -> Node:
 def sin_huge(x: Node) -> Node:
     """The sine of a huge number of radians."""
     r, quadrant = _sum(huge_angle(cast(x, "f64")))
-    return cast(_sine(r, quadrant, bits(cast(x, "f64"), "u64")), x.kind)
+    return cast(sine_at(r, quadrant, bits(cast(x, "f64"), "u64")), x.kind)
 
 
 def cos_huge(x: Node) -> Node:
     """The cosine of a huge number of radians."""
     r, quadrant = _sum(huge_angle(cast(x, "f64")))
-    return cast(_sine(r, quadrant + 1, x.graph.const(0, "u64")), x.kind)
+    return cast(sine_at(r, quadrant + 1, x.graph.const(0, "u64")), x.kind)
 
 
 def tan_huge(x: Node) -> Node:
     """The tangent of a huge number of radians."""
     r, quadrant = huge_angle(cast(x, "f64"))
-    return cast(_tangent(r, quadrant, bits(cast(x, "f64"), "u64")), x.kind)
+    return cast(tangent_at(r, quadrant, bits(cast(x, "f64"), "u64")), x.kind)
 
 
 def _sum(reduced: tuple[Pair, Node]) -> tuple[Node, Node]:
@@ -82,8 +82,8 @@ def _less_quarter_turns(size: Node) -> tuple[Node, Node, Node, Node]:
     return both, fma(-k, third, lost), k, shifted
 
 
-def _sine(r: Node, quadrant: Node, sign: Node) -> Node:
-    """sin(r + quadrant·½·π), with the bits of a sign."""
+def sine_at(r: Node, quadrant: Node, sign: Node) -> Node:
+    """sin(r + quadrant·½·π) for |r| ≤ ¼·π, with the bits of a sign."""
     form = layout(r)
     square = r * r
     sine = fma(r * square, polynomial(square, SIN[r.kind]), r)
@@ -93,14 +93,19 @@ def _sine(r: Node, quadrant: Node, sign: Node) -> Node:
     return bits(bits(y, form.whole) ^ ((half_turn ^ sign) & form.sign), form.kind)
 
 
-def _tangent(angle: Pair, quadrant: Node, sign: Node) -> Node:
-    """tan(r + quadrant·½·π), with the bits of a sign."""
+def sine_cosine_parts(angle: Pair) -> tuple[Pair, Pair]:
+    """The sine and the cosine of |r| ≤ ¼·π, each in two parts."""
     r, lost = angle
-    form = layout(r)
     square = r * r
     sine = r, fma(r * square, polynomial(square, SIN[r.kind]), lost)
     less = fma(square * square, polynomial(square, COS[r.kind]), square * -0.5)
-    cosine = r.graph.const(1.0, r.kind), fma(-r, lost, less)
+    return sine, (r.graph.const(1.0, r.kind), fma(-r, lost, less))
+
+
+def tangent_at(angle: Pair, quadrant: Node, sign: Node) -> Node:
+    """tan(r + quadrant·½·π) for |r| ≤ ¼·π, with the bits of a sign."""
+    form = layout(angle[0])
+    sine, cosine = sine_cosine_parts(angle)
     odd = (quadrant & 1).ne(0)
     top = select(odd, cosine[0], sine[0]), select(odd, cosine[1], sine[1])
     bottom = select(odd, sine[0], cosine[0]), select(odd, sine[1], cosine[1])

@@ -1,0 +1,153 @@
+"""Operands of products laid out anew, where the innermost loop would stride through memory.
+
+A sum of products reads each operand many times over. If neighbours along the loop that goes by
+vectors don't lie side by side, copying the operand once, turned over, costs less than gathering it
+again and again. A large operand is laid out in panels: all that one register tile reads lies in
+one piece, where memory otherwise would be read in strides that no prefetcher follows.
+"""
+
+from __future__ import annotations
+
+import math
+
+from chainrule.loops.cluster import own_cost
+from chainrule.loops.scalar import Node, rebuilt
+from chainrule.loops.schedule import Target, tile_of
+from chainrule.loops.value import Builder, Value, describe_reads
+
+_SHORT = 8  # entries along an axis that a vector isn't worth
+_REUSE = 8  # how often an operand must be read for a copy to pay
+
+
+_LARGE = 32 * 1024  # bytes that don't stay in the nearest cache
+
+
+def packed(b: Builder, target: Target) -> list[Value]:
+    """All values in order of definition, with the copies that pay before the folds that read them."""
+    order: list[Value] = []
+    for value in list(b.values):
+        if value.how == "fold" and value.combine == "add":
+            order += _copies(b, value, target)
+        order.append(value)
+    return order
+
+
+def _copies(b: Builder, fold: Value, target: Target) -> list[Value]:
+    """New layouts for what a fold reads; the fold is changed to read them."""
+    wide = [k for k, n in enumerate(fold.shape) if n > 1]
+    if len(fold.reads) != 2 or not wide or fold.shape[wide[-1]] < _SHORT:
+        return []
+    axis = wide[-1]
+    return _for_columns(b, fold, target, wide) + _for_rows(b, fold, wide)
+
+
+def _for_rows(b: Builder, fold: Value, wide: list[int]) -> list[Value]:
+    """The other operand, if it's large and the innermost sum strides through it."""
+    if len(wide) < 2 or len(fold.extents) != 1:
+        return []
+    rows, inner = wide[-2], len(fold.shape)
+    along = [read for read in fold.reads if _place_of(read[1], rows) is not None]
+    if len(along) != 1 or _place_of(along[0][1], wide[-1]) is not None:
+        return []
+    source, index = along[0]
+    place = _place_of(index, inner)
+    if source.kind is None or place is None or _neighbours(source, place):
+        return []
+    large = source.size * source.dtype.itemsize > _LARGE and fold.extents[0] >= 64
+    if not large or fold.shape[wide[-1]] < 2 * _REUSE or any(i.op == "read" for i in index):
+        return []
+    if not all(i.op in ("index", "const") for i in index):
+        return []
+    return [_turned(b, fold, source, index, inner, 0)]
+
+
+def _for_columns(b: Builder, fold: Value, target: Target, wide: list[int]) -> list[Value]:
+    """The operand along which vectors go."""
+    axis = wide[-1]
+    along = [read for read in fold.reads if _place_of(read[1], axis) is not None]
+    if len(along) != 1:
+        return []
+    source, index = along[0]
+    if source.kind is None or not all(i.op in ("index", "const") for i in index):
+        return []
+    place = _place_of(index, axis)
+    assert place is not None
+    used = {i.attr for i in index if i.op == "index"}
+    reuse = math.prod(n for k, n in enumerate(fold.shape) if k not in used)
+    if reuse < _REUSE or len(used) != sum(i.op == "index" for i in index):
+        return []
+    width = _panel(fold, axis, wide, source, target) if reuse >= 2 * _REUSE else 0
+    if _neighbours(source, place) and not width:
+        return []
+    return [_turned(b, fold, source, index, axis, width)]
+
+
+def _panel(fold: Value, axis: int, wide: list[int], source: Value, target: Target) -> int:
+    """How many columns of an operand lie together; 0 where they may stay as they are."""
+    lanes = target.vector_bytes // fold.dtype.itemsize
+    extent = fold.shape[axis]
+    depth = math.prod(fold.extents)
+    if extent % lanes or extent * depth * source.dtype.itemsize <= _LARGE or depth < 16:
+        return 0
+    rows = fold.shape[wide[-2]] if len(wide) > 1 else 1
+    columns = extent // lanes
+    best = tile_of(columns, rows, 2, 1, target)[0]
+    width = next(n for n in range(best, 0, -1) if columns % n == 0)
+    return width * lanes if width < columns else 0
+
+
+def _turned(
+    b: Builder, fold: Value, source: Value, index: tuple[Node, ...], axis: int, width: int
+) -> Value:
+    """A copy of an operand whose last axis is the one that goes by vectors, maybe in panels."""
+    domain = fold.domain
+    counters = [i.attr for i in index if i.op == "index"]
+    lead = sorted(k for k in counters if k < len(fold.shape) and k != axis)
+    order = [*lead, *sorted(k for k in counters if k >= len(fold.shape) and k != axis), axis]
+    shape = tuple(domain[k] for k in order)
+    if width:
+        shape = (domain[axis] // width, *shape[:-1], width)
+
+    def entry(*own: Node) -> Node:
+        if width:
+            panel, *middle, within = own
+            own = (*middle, panel * width + within)
+        there = dict(zip(order, own, strict=True))
+        return source(*[there[i.attr] if i.op == "index" else i for i in index])
+
+    copy = b.entry(shape, source.dtype, entry)
+    copy.stored = True
+    assert fold.expression is not None
+    read = source(*index)
+    place = [b.graph.index(k) for k in order]
+    if width:
+        panel = b.graph.make("panel", "i64", place[-1], attr=width)
+        within = b.graph.make("within", "i64", place[-1], attr=width)
+        place = [panel, *place[:-1], within]
+    new = copy(*place)
+    (fold.expression,) = rebuilt(
+        [fold.expression], b.graph, lambda node: new if node is read else None
+    )
+    describe_reads(fold)
+    return copy
+
+
+def _place_of(index: tuple[Node, ...], axis: int) -> int | None:
+    """Which part of an index is this counter."""
+    for place, node in enumerate(index):
+        if node.op == "index" and node.attr == axis:
+            return place
+    return None
+
+
+def _neighbours(value: Value, place: int) -> bool:
+    """Whether entries that follow each other along an axis do so in memory."""
+    while value.how == "entry" and own_cost(value) == 0 and not value.stored:
+        node = value.expression
+        if node is None or node.op != "read":
+            break
+        inner = _place_of(node.args, place)
+        if inner is None:
+            return False
+        value, place = node.attr, inner
+    return all(n == 1 for n in value.shape[place + 1 :])

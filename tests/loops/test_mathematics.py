@@ -1,0 +1,338 @@
+"""Every function of `loops.mathematics` against many digits, over the whole range.
+
+`CHAINRULE_FUZZ=50` takes fifty times as many points.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import os
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+from mpmath import mp, mpf
+
+from chainrule.loops.mathematics import BOUNDS, DEFINITIONS
+from chainrule.loops.scalar import numpy_type
+
+_spec = importlib.util.spec_from_file_location(
+    "vector_loop", Path(__file__).parents[2] / "benchmarks" / "vector_loop.py"
+)
+_vector_loop: Any = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_vector_loop)
+
+MORE = int(os.environ.get("CHAINRULE_FUZZ", "1"))
+PRECISION = 160
+INFINITY, NAN = float("inf"), float("nan")
+
+Arrays = tuple[np.ndarray, ...]
+
+
+def arity(name: str) -> int:
+    return DEFINITIONS[name].__code__.co_argcount
+
+
+KINDS = ("f32", "f64")
+ALL = [(name, kind, arity(name)) for name in BOUNDS for kind in KINDS]
+
+
+@pytest.fixture(scope="module")
+def native():
+    return _vector_loop.Loops(ALL)
+
+
+# ---- what is true --------------------------------------------------------------------------------
+
+
+def _erfc(x: mpf) -> mpf:
+    if abs(x) > 1000:
+        return mpf(0 if x > 0 else 2)
+    return mp.erfc(x)
+
+
+def _gammaln(x: mpf) -> mpf:
+    if x > 0:
+        return mp.loggamma(x)
+    return mp.log(mp.pi / abs(x * mp.sinpi(x))) - mp.loggamma(-x)
+
+
+def _gamma(x: mpf) -> mpf:
+    if abs(x) > 300:
+        return mp.inf if x > 0 else mpf(0)
+    return mp.gamma(x)
+
+
+def _fmod(x: mpf, y: mpf) -> mpf:
+    # The quotient may have a thousand digits before the point.
+    top, bottom = _ratio(x), _ratio(y)
+    whole = abs(top[0] * bottom[1]) // abs(bottom[0] * top[1])
+    left = abs(top[0]) * bottom[1] - whole * abs(bottom[0]) * top[1]
+    return mp.sign(x) * mpf(left) / (top[1] * bottom[1])
+
+
+def _ratio(x: mpf) -> tuple[int, int]:
+    return float(x).as_integer_ratio()
+
+
+def _remainder(x: mpf, y: mpf) -> mpf:
+    left = _fmod(x, y)
+    return left if left == 0 or (left < 0) == (y < 0) else left + y
+
+
+def _power(x: mpf, y: mpf) -> mpf:
+    if x < 0:
+        return mp.power(-x, y) * (-1 if int(y) % 2 else 1) if y == int(y) else mp.nan
+    size = y * mp.log(x)
+    if abs(size) > 2000:
+        return mp.inf if size > 0 else mpf(0)
+    return mp.exp(size)
+
+
+def _large_exp(function: Callable[[mpf], mpf]) -> Callable[[mpf], mpf]:
+    """Not to be asked for numbers of 10^300 digits: beyond 2000 all is settled."""
+    return lambda x: function(max(min(x, mpf(2000)), mpf(-2000)))
+
+
+REFERENCES: dict[str, Callable[..., mpf]] = {
+    "exp": _large_exp(mp.exp),
+    "exp2": _large_exp(lambda x: mp.power(2, x)),
+    "expm1": _large_exp(mp.expm1),
+    "log": mp.log,
+    "log2": lambda x: mp.log(x) / mp.log(2),
+    "log10": lambda x: mp.log(x) / mp.log(10),
+    "log1p": mp.log1p,
+    "sin": mp.sin,
+    "cos": mp.cos,
+    "tan": mp.tan,
+    "sinh": _large_exp(mp.sinh),
+    "cosh": _large_exp(mp.cosh),
+    "tanh": _large_exp(mp.tanh),
+    "arcsin": mp.asin,
+    "arccos": mp.acos,
+    "arctan": mp.atan,
+    "arctan2": mp.atan2,
+    "arcsinh": mp.asinh,
+    "arccosh": mp.acosh,
+    "arctanh": mp.atanh,
+    "power": _power,
+    "cbrt": lambda x: mp.sign(x) * mp.cbrt(abs(x)),
+    "hypot": mp.hypot,
+    "xlogy": lambda x, y: x * mp.log(y),
+    "xlog1py": lambda x, y: x * mp.log1p(y),
+    "expit": _large_exp(lambda x: 1 / (1 + mp.exp(-x))),
+    "softplus": lambda x: x if x > 2000 else mp.log1p(mp.exp(max(x, mpf(-2000)))),
+    "log_expit": lambda x: x if x < -2000 else -mp.log1p(mp.exp(-min(x, mpf(2000)))),
+    "logaddexp": lambda x, y: max(x, y) + mp.log1p(mp.exp(max(-abs(x - y), mpf(-2000)))),
+    "erf": lambda x: mp.erf(x) if abs(x) < 1000 else mp.sign(x),
+    "erfc": _erfc,
+    "ndtr": lambda x: _erfc(-x / mp.sqrt(2)) / 2,
+    "gammaln": _gammaln,
+    "gamma": _gamma,
+    "digamma": mp.digamma,
+    "fmod": _fmod,
+    "remainder": _remainder,
+    "floor_divide": lambda x, y: mp.floor(x / y),
+}
+
+
+def scale(name: str, arguments: tuple[mpf, ...], result: mpf) -> mpf:
+    """What an error is measured by: the result, or what it is a difference of.
+
+    Sums of logarithms, and the other side of a reflection, cancel near zeros that no float hits.
+    """
+    if name == "logaddexp":
+        return max(abs(result), abs(max(arguments)), key=abs)
+    if name == "gammaln" and arguments[0] < 0:
+        return max(abs(result), mpf(1) / 2)
+    if name == "digamma" and arguments[0] < 0:
+        other = mp.digamma(1 - arguments[0])
+        return max(abs(result), abs(other), abs(result - other))
+    return result
+
+
+# ---- where it is asked ---------------------------------------------------------------------------
+
+POSITIVE = {"log", "log2", "log10"}
+UNIT = {"arcsin", "arccos", "arctanh"}
+# Where approximations meet, by function.
+SEAMS = {
+    "log": [1, math.sqrt(0.5), math.sqrt(2)],
+    "log2": [1, math.sqrt(0.5), math.sqrt(2)],
+    "log10": [1, math.sqrt(0.5), math.sqrt(2)],
+    "log1p": [0, -0.5, math.sqrt(0.5) - 1, math.sqrt(2) - 1, -1],
+    "exp": [0, math.log(2) / 2, 709, -745, 88.7, -103],
+    "exp2": [0, 0.5, 1023.9, -1074, 127.9, -149],
+    "expm1": [0, math.log(2) / 2, -math.log(2) / 2, 1.0397],
+    "tanh": [math.log(2) / 4, 3 * math.log(2) / 4, 19, 9, 0.549],
+    "sinh": [math.log(2) / 2, 710, 89],
+    "cosh": [math.log(2) / 2, 710, 89],
+    "sin": [math.pi * k / 4 for k in (1, 2, 3, 4, 100, 4096, 355 * 113)] + [2.0**28, 2.0**16],
+    "cos": [math.pi * k / 4 for k in (1, 2, 3, 4, 100, 4096, 355 * 113)] + [2.0**28, 2.0**16],
+    "tan": [math.pi * k / 4 for k in (1, 2, 3, 4, 100, 4096, 355 * 113)] + [2.0**28, 2.0**16],
+    "arcsin": [0.5, 1],
+    "arccos": [0.5, -0.5, 1, -1, 0],
+    "arctan": [1, -1],
+    "arcsinh": [0.25, 1, 2.0**28, 2.0**13],
+    "arccosh": [1, 1.5, 2, 2.0**28, 2.0**13],
+    "arctanh": [0.1, 0.5, 1],
+    "expit": [0, -37, -16, -700, -87],
+    "softplus": [0, -37, -16, -700, -87],
+    "log_expit": [0, 37, 16, 700, 87],
+    "erf": [0.5, 1, 6, 4],
+    "erfc": [0.5, -0.5, 1, 26, 27, 9, 10],
+    "ndtr": [0.7, -0.7, -37, -38, -13, -14],
+    "gammaln": [0.5, 1, 1.4616, 1.5, 2, 2.5, 3.5, 7.5, 8],
+    "gamma": [0.5, 1, 1.4616, 1.5, 2, 2.5, 3.5, 7.5, 8, 34, 171],
+    "digamma": [1, 1.4616, 2, 3, 4, 8],
+    "cbrt": [1, 2, 4, 8, math.sqrt(0.5), math.sqrt(2)],
+}
+
+
+def everywhere(kind: str, rng: np.random.Generator, count: int) -> np.ndarray:
+    """Numbers of every exponent, and more of the usual ones."""
+    dtype = numpy_type(kind)
+    width = 8 * dtype.itemsize
+    patterns = rng.integers(0, 1 << width, count, dtype=f"u{dtype.itemsize}")
+    with np.errstate(all="ignore"):
+        parts = [
+            patterns.view(dtype),
+            rng.normal(size=count) * 3,
+            rng.normal(size=count) * 60,
+            rng.uniform(-2, 2, count),
+            rng.choice([-1, 1], count) * np.exp(rng.normal(size=count) * 8),
+        ]
+        found = np.concatenate([part.astype(dtype) for part in parts])
+    return found[np.isfinite(found)]
+
+
+def near(kind: str, points: list[float], rng: np.random.Generator, count: int) -> np.ndarray:
+    """The neighbours of some points, and what lies not far from them."""
+    dtype = numpy_type(kind)
+    close = np.finfo(dtype).eps * np.exp(rng.uniform(0, -np.log(np.finfo(dtype).eps), count) * 0.9)
+    parts = []
+    with np.errstate(all="ignore"):
+        for point in np.array(points, dtype):
+            steps = rng.choice([-1.0, 1.0], count) * close
+            around = [point + k * np.spacing(point) for k in range(-3, 4)]
+            parts += [(point + max(abs(point), 1e-3) * steps).astype(dtype), np.array(around, dtype)]
+    return np.concatenate(parts)
+
+
+def inputs(name: str, kind: str, count: int) -> Arrays:
+    """Arguments at which a function has a value."""
+    with np.errstate(all="ignore"):
+        return _inputs(name, kind, count)
+
+
+def _inputs(name: str, kind: str, count: int) -> Arrays:
+    rng = np.random.default_rng(zlib.crc32(f"{name}{kind}".encode()))
+    if arity(name) == 2:
+        return pairs(name, kind, rng, count)
+    x = everywhere(kind, rng, count)
+    if name in SEAMS:
+        x = np.concatenate([x, near(kind, SEAMS[name], rng, max(count // 10, 5))])
+    if name in UNIT:
+        x = np.where(abs(x) > 1, (1 / x.astype(np.float64)).astype(x.dtype), x)
+        x = x[abs(x) < 1] if name == "arctanh" else x
+    if name in POSITIVE:
+        x = abs(x)[x != 0]
+    if name == "log1p":
+        x = np.where(x <= -1, -1 / x, x)
+        x = x[x > -1]
+    if name == "arccosh":
+        x = abs(x)
+        x = np.where(x < 1, x + 1, x)
+    if name in ("gammaln", "gamma", "digamma"):
+        x = x[(x > 0) | (x != np.rint(x))]
+        x = np.concatenate([x, rng.uniform(0, 9, 2 * count).astype(x.dtype)])
+        if name == "gammaln":
+            # mpmath takes forever where the result is the argument times its logarithm anyway.
+            x = x[abs(x) < 1e100]
+        if name == "digamma":
+            x = x[(x > 0) | (x > -1e6)]
+    return (x,)
+
+
+def pairs(name: str, kind: str, rng: np.random.Generator, count: int) -> Arrays:
+    """Arguments of functions of two."""
+    dtype = numpy_type(kind)
+    x, y = (rng.permutation(everywhere(kind, rng, count)) for _ in range(2))
+    size = min(len(x), len(y))
+    x, y = x[:size], y[:size]
+    if name == "power":
+        # Where the result is a float, for bases of all sizes and next to 1.
+        most = 710 if kind == "f64" else 89
+        base = np.exp(rng.normal(size=2 * count) * np.repeat([20, 1e-3], count))
+        base = base.astype(dtype).astype(np.float64)
+        base = base[(base != 1) & (base > 0) & np.isfinite(base)]
+        exponent = rng.uniform(-1.03, 1.03, len(base)) * most / np.log(base)
+        whole = rng.integers(-30, 30, size)
+        negative = -np.exp(rng.normal(size=size))
+        x = np.concatenate([abs(x), base, negative])
+        y = np.concatenate([y, exponent, whole])
+    if name == "xlogy":
+        y = abs(y)
+    if name == "xlog1py":
+        y = np.where(y <= -1, -1 / y, y)
+        y = np.where(y <= -1, 0.5, y)
+    if name == "logaddexp":
+        y[: size // 2] = x[: size // 2] + rng.normal(size=size // 2) * 3
+    with np.errstate(all="ignore"):
+        x, y = x.astype(dtype), y.astype(dtype)
+    usable = np.isfinite(x) & np.isfinite(y) & (x != 0) & (y != 0)
+    if name == "floor_divide":
+        with np.errstate(all="ignore"):
+            usable &= abs(x / y) < 1 / np.finfo(dtype).eps
+    return x[usable], y[usable]
+
+
+# ---- how far off ---------------------------------------------------------------------------------
+
+
+def error(got: float, true: mpf, kind: str, measure: mpf) -> float:
+    """The distance in units in the last place that a number of the measure's size has."""
+    digits, least, most = (24, -149, 128) if kind == "f32" else (53, -1074, 1024)
+    if mpmath.isnan(true) or math.isnan(got):
+        return 0.0 if mpmath.isnan(true) and math.isnan(got) else INFINITY
+    largest = mp.ldexp(1, most) - mp.ldexp(1, most - digits)
+    if abs(true) >= largest + mp.ldexp(1, most - digits - 1):
+        # Rounded, it is infinite; the number before may be as good.
+        return 0.0 if got == INFINITY * mp.sign(true) else abs(abs(got) - largest) / largest * 2
+    if math.isinf(got):
+        got = mp.sign(got) * mp.ldexp(1, most)
+    exponent = int(mpmath.frexp(measure)[1]) if measure else least
+    return float(abs(mpf(got) - true) / mp.ldexp(1, max(exponent - digits, least)))
+
+
+def errors(name: str, kind: str, results: np.ndarray, arguments: Arrays) -> np.ndarray:
+    """Of each result."""
+    reference = REFERENCES[name]
+    found = []
+    with mp.workprec(PRECISION):
+        for got, *given in zip(results.tolist(), *(a.tolist() for a in arguments), strict=True):
+            exact = tuple(map(mpf, given))
+            true = reference(*exact)
+            found.append(error(got, true, kind, scale(name, exact, true)))
+    return np.array(found)
+
+
+@pytest.mark.parametrize(("name", "kind", "count"), ALL)
+def test_bound(native, name, kind, count):
+    arguments = inputs(name, kind, 40 * MORE)
+    results = native(name, kind, *arguments)
+    found = errors(name, kind, results, arguments)
+    worst = int(found.argmax())
+    where = [a[worst] for a in arguments]
+    bound = BOUNDS[name][KINDS.index(kind)]
+    assert found[worst] <= bound, f"{found[worst]:.3f} ulp: {name}({where}) = {results[worst]!r}"
+
+
+def test_every_function_has_a_bound_and_a_reference():
+    parts = {name for name in DEFINITIONS if name.endswith(("_huge", "_negative", "_large"))}
+    assert set(BOUNDS) == set(DEFINITIONS) - parts == set(REFERENCES)
