@@ -60,7 +60,9 @@ def _folder() -> Path:
 _KEPT: list[Any] = []
 
 
-def function(name: str, entry: str, arguments: list[Any], result: Any = None, **constants: int) -> Any:
+def function(
+    name: str, entry: str, arguments: list[Any], result: Any = None, **constants: int
+) -> Any:
     """A function of a compiled library, for ctypes."""
     found = getattr(ctypes.CDLL(str(compiled(name, **constants))), entry)
     found.argtypes, found.restype = arguments, result
@@ -70,7 +72,8 @@ def function(name: str, entry: str, arguments: list[Any], result: Any = None, **
 def extension(name: str) -> ModuleType:
     """A compiled library that is a Python extension module."""
     specification = importlib.util.spec_from_file_location(name, compiled(name))
-    assert specification is not None and specification.loader is not None
+    assert specification is not None
+    assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
     return module

@@ -9,7 +9,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.effort import QUICK
 from benchmarks.measure import Row, summary
+from benchmarks.report import table
 
 TITLE = "W8 · time and peak memory of an import, fresh processes"
 LIBRARIES = {
@@ -85,3 +87,7 @@ def probe(modules: str, byte_code: str) -> tuple[float, float] | None:
         raise RuntimeError(f"import {modules} fails\n{done.stderr}")
     seconds, memory = done.stdout.split()
     return float(seconds), float(memory)
+
+
+def tables() -> list[str]:
+    return [table(TITLE, *measure(3 if QUICK else 21))]

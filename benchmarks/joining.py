@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.measure import Contestant
+from benchmarks.effort import rounds
+from benchmarks.measure import Contestant, compete
+from benchmarks.report import table
 
 SIZE = 20_000
 
@@ -76,3 +78,14 @@ PIECES = (
     Contestant("NumPy by hand", pieces_by_hand, "limit"),
     Contestant("chainrule", ours_on_pieces, "ours"),
 )
+
+
+def tables():
+    x = problem()
+    return [
+        table(title, *compete(contestants, x, reference(x), *rounds(15, 0.05)))
+        for title, contestants, reference in (
+            (ARRAYS_TITLE, ARRAYS, arrays_reference),
+            (PIECES_TITLE, PIECES, pieces_reference),
+        )
+    ]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import ctypes
-import shutil
-import subprocess
-import tempfile
-from pathlib import Path
 
 import numpy as np
 
-from benchmarks.measure import Contestant
+from benchmarks import c
+from benchmarks.effort import QUICK, THREADS, rounds
+from benchmarks.measure import Contestant, compete
+from benchmarks.peers import in_jax, jax_with, numpy_of, torch_compile, torch_ready
+from benchmarks.report import table
+from benchmarks.workloads import rosenbrock
 
 SIZES = (1_000, 100_000, 10_000_000)
 # Symbolic libraries hold every element as an expression of its own.
@@ -18,7 +19,7 @@ SYMBOLIC_LIMIT = 200_000
 
 
 def title(n):
-    return f"W2 · chained Rosenbrock, value and gradient, n = {n:,}, float64, uncompiled"
+    return f"W2 · chained Rosenbrock, value and gradient, n = {n:,}, float64, threads: {THREADS}"
 
 
 def problem(n):
@@ -33,10 +34,20 @@ def value_and_slopes(x):
     return np.sum(100 * d**2 + e**2), slopes
 
 
-def ours(x):
+def ours(x, given):
     import chainrule as cr
 
-    both = cr.value_and_grad(lambda x: np.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2))
+    both = cr.jit(cr.value_and_grad(rosenbrock))
+    if not given:
+        return lambda: both(x), tuple
+    out = np.zeros(()), np.zeros_like(x)
+    return lambda: both(x, out=out), tuple
+
+
+def ours_uncompiled(x):
+    import chainrule as cr
+
+    both = cr.value_and_grad(rosenbrock)
     return lambda: both(x), tuple
 
 
@@ -48,35 +59,36 @@ def with_autograd(x):
     import autograd
     import autograd.numpy as anp
 
-    both = autograd.value_and_grad(
-        lambda x: anp.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)
-    )
+    both = autograd.value_and_grad(lambda x: rosenbrock(x, anp))
     return lambda: both(x), tuple
 
 
 def with_torch(x):
-    import torch
-
-    torch.set_num_threads(1)
+    torch = torch_ready()
     leaf = torch.tensor(x, requires_grad=True)
 
     def run():
-        value = (100 * (leaf[1:] - leaf[:-1] ** 2) ** 2 + (1 - leaf[:-1]) ** 2).sum()
-        return value.detach(), torch.autograd.grad(value, leaf)[0]
+        value = rosenbrock(leaf, torch)
+        return value, *torch.autograd.grad(value, leaf)
 
-    return run, lambda pair: tuple(part.numpy() for part in pair)
+    return run, numpy_of
+
+
+def with_torch_compile(x):
+    torch = torch_ready()
+    compiled = torch_compile(lambda x: rosenbrock(x, torch))
+    leaf = torch.tensor(x, requires_grad=True)
+
+    def run():
+        value = compiled(leaf)
+        return value, *torch.autograd.grad(value, leaf)
+
+    return run, numpy_of
 
 
 def with_jax(x):
-    import jax
-    import jax.numpy as jnp
-
-    jax.config.update("jax_enable_x64", True)
-    both = jax.jit(
-        jax.value_and_grad(lambda x: jnp.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2))
-    )
-    array = jnp.asarray(x)
-    return lambda: jax.block_until_ready(both(array)), tuple
+    jax = jax_with(True)
+    return in_jax(jax.value_and_grad(lambda x: rosenbrock(x, jax.numpy)), x), tuple
 
 
 def with_casadi(x):
@@ -102,47 +114,32 @@ def with_casadi(x):
     return run, tuple
 
 
-SOURCE = """
-double rosenbrock(const double *x, double *g, long n) {
-    double s = 0;
-    for (long i = 0; i < n - 1; i++) {
-        double d = x[i+1] - x[i]*x[i], e = 1 - x[i];
-        double p = i ? x[i] - x[i-1]*x[i-1] : 0;
-        s += 100*d*d + e*e;
-        g[i] = 200*p - 400*x[i]*d - 2*e;
-    }
-    g[n-1] = 200*(x[n-1] - x[n-2]*x[n-2]);
-    return s;
-}
-"""
-
-
 def in_c(x):
-    """One pass over memory, into a given array: what a compiler could reach."""
-    compiler = shutil.which("gcc") or shutil.which("clang")
-    if compiler is None:
-        raise ImportError("no C compiler found")
-    folder = Path(tempfile.mkdtemp(prefix="chainrule-bench-"))
-    (folder / "rosenbrock.c").write_text(SOURCE)
-    options = ["-O3", "-march=native", "-ffast-math", "-shared", "-fPIC"]
-    subprocess.run(
-        [compiler, *options, "rosenbrock.c", "-o", "rosenbrock.so"], cwd=folder, check=True
-    )
-    function = ctypes.CDLL(str(folder / "rosenbrock.so")).rosenbrock
-    shutil.rmtree(folder)
-    function.restype = ctypes.c_double
-    function.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_long]
+    """One sweep over memory, into a given array: what a compiler could reach."""
+    both = c.function("rosenbrock", "rosenbrock", [c.POINTER, c.POINTER, c.LONG], ctypes.c_double)
     slopes = np.zeros(x.size)
-    inputs, outputs = x.ctypes.data, slopes.ctypes.data
-    return lambda: (function(inputs, outputs, x.size), slopes), tuple
+    inputs, outputs = c.address(x), c.address(slopes)
+    return lambda: (both(inputs, outputs, x.size), slopes), tuple
 
 
 CONTESTANTS = (
-    Contestant("C, one fused loop", in_c, "limit"),
+    Contestant("C, one sweep, called by ctypes", in_c, "limit"),
     Contestant("NumPy by hand", by_hand, "limit"),
-    Contestant("chainrule", ours, "ours"),
+    Contestant("chainrule, out=", lambda x: ours(x, given=True), "ours"),
+    Contestant("chainrule", lambda x: ours(x, given=False), "ours"),
+    Contestant("chainrule, uncompiled", ours_uncompiled, "also ours"),
     Contestant("autograd", with_autograd),
     Contestant("torch, eager", with_torch),
+    Contestant("torch.compile", with_torch_compile),
     Contestant("jax, jit", with_jax),
     Contestant("casadi, bound buffers", with_casadi),
 )
+
+
+def tables():
+    found = []
+    for n in SIZES[:2] if QUICK else SIZES:
+        x = problem(n)
+        measured = compete(CONTESTANTS, x, value_and_slopes(x), *rounds(15, 0.05))
+        found.append(table(title(n), *measured))
+    return found

@@ -49,9 +49,7 @@ def in_c(point):
 
 def with_jax(point, numbers):
     jax = jax_with(True)
-    both = jax.jit(
-        jax.value_and_grad(lambda x, z: product_and_logarithm(x, z, jax.numpy), (0, 1))
-    )
+    both = jax.jit(jax.value_and_grad(lambda x, z: product_and_logarithm(x, z, jax.numpy), (0, 1)))
     if not numbers:
         x, z = map(jax.numpy.float64, point)
         return lambda: jax.block_until_ready(both(x, z)), flat

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.measure import Contestant
+from benchmarks import c
+from benchmarks.effort import rounds
+from benchmarks.measure import Contestant, compete
+from benchmarks.peers import torch_compile, torch_ready
+from benchmarks.report import table
+from benchmarks.workloads import tanh_and_exponential
 
+CALL_TITLE = "Array call · gradient of np.sum(np.tanh(x) * x + np.exp(-x)), 10 elements, compiled"
 TITLE = "W10 · gradient of np.sum(np.tanh(x) * x + np.exp(-x)), 10 elements, float64"
 
 
@@ -17,11 +23,50 @@ def reference(x):
     return (np.tanh(x) + x / np.cosh(x) ** 2 - np.exp(-x),)
 
 
+def only(found):
+    return (found,)
+
+
 def ours(x):
     import chainrule as cr
 
     gradient = cr.grad(lambda x: np.sum(np.tanh(x) * x + np.exp(-x)))
     return lambda: gradient(x), lambda g: (g,)
+
+
+def ours_compiled(x, given):
+    import chainrule as cr
+
+    gradient = cr.jit(cr.grad(tanh_and_exponential))
+    if not given:
+        return lambda: gradient(x), only
+    out = np.zeros_like(x)
+    return lambda: gradient(x, out=out), only
+
+
+def in_c(x):
+    function = c.function("ten", "ten", [c.POINTER, c.POINTER, c.LONG])
+    out = np.zeros_like(x)
+    given, found, size = c.address(x), c.address(out), x.size
+
+    def run():
+        function(given, found, size)
+        return out
+
+    run.keep = x
+    return run, only
+
+
+def with_torch_compile(x):
+    torch = torch_ready()
+    gradient = torch_compile(torch.func.grad(lambda x: tanh_and_exponential(x, torch)))
+    tensor = torch.tensor(x)
+
+    def run():
+        with torch.no_grad():
+            return gradient(tensor)
+
+    return run, lambda g: (g.numpy(),)
 
 
 def by_hand(x):
@@ -105,3 +150,24 @@ CONTESTANTS = (
     Contestant("casadi, bound buffers", with_casadi),
     Contestant("sympy, lambdify", with_sympy),
 )
+COMPILED = (
+    Contestant("C, called by ctypes", in_c, "limit"),
+    Contestant("chainrule, jit", lambda x: ours_compiled(x, given=False), "ours"),
+    Contestant("chainrule, jit, out=", lambda x: ours_compiled(x, given=True), "ours"),
+    Contestant("jax, jit", lambda x: with_jax(x, compiled=True)),
+    Contestant("torch.compile", with_torch_compile),
+    Contestant("casadi, bound buffers", with_casadi),
+    Contestant("sympy, lambdify", with_sympy),
+)
+
+
+def tables():
+    x = problem()
+    measured = compete(CONTESTANTS, x, reference(x), *rounds(25, 0.05))
+    return [table(TITLE, *measured)]
+
+
+def compiled_tables():
+    x = problem()
+    measured = compete(COMPILED, x, reference(x), *rounds(25, 0.05))
+    return [table(CALL_TITLE, *measured)]

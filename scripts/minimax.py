@@ -249,7 +249,7 @@ FITS = {
         lambda t: _scaled_erfc(4 * (1 + t) / (1 - t)),
         (mpf("0.5") - 4) / (mpf("0.5") + 4),
         (mpf(28) - 4) / (mpf(28) + 4),
-        (23, 12),
+        (24, 13),
         lambda t: 1 / _scaled_erfc(4 * (1 + t) / (1 - t)),
     ),
     "GAMMALN": Fit(

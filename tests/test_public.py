@@ -9,8 +9,8 @@ import chainrule as cr
 
 PROMISED = (
     "grad value_and_grad jvp vjp linearize jacfwd jacrev jacobian hessian hvp vmap checkpoint "
-    "stop_gradient custom_jvp custom_vjp finite_difference symbolic compare check_grads "
-    "differentiability trace"
+    "cond fori_loop scan while_loop stop_gradient custom_jvp custom_vjp finite_difference "
+    "symbolic compare check_grads differentiability trace"
 ).split()
 
 # Each takes long to import; users pay for it when they first use it.

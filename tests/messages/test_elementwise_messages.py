@@ -36,7 +36,8 @@ CASES = {
         """bitwise_and: no such operation for these dtypes
   operand 0: f64[2]
   operand 1: i64
-  where:     {place}""",
+  where:     {place}
+  fix:       convert with x.astype(float), or x.astype(int), which has no derivative""",
     ),
     "text": (
         lambda x: np.maximum(x, "a"),
@@ -58,7 +59,8 @@ CASES = {
         cr.ArgumentError,
         """power: the exponent is too large for a floating-point number
   exponent: an integer of 1329 bits
-  where:    {place}""",
+  where:    {place}
+  fix:      write it as a float, such as 1e300; or take the logarithm: n * np.log(x)""",
     ),
     "select": (
         lambda x: np.select([x > 0], [x, x]),
@@ -66,7 +68,8 @@ CASES = {
         """select: one choice per condition
   conditions: 1
   choices:    2
-  where:      {place}""",
+  where:      {place}
+  fix:        give both lists the same length; what is left over belongs in default=""",
     ),
     "piecewise": (
         lambda x: np.piecewise(x, [x > 0], []),
@@ -74,20 +77,23 @@ CASES = {
         """piecewise: one function per condition, and one more for all the rest
   conditions: 1
   functions:  0
-  where:      {place}""",
+  where:      {place}
+  fix:        give a function for every condition, and at most one more""",
     ),
     "clip": (
         lambda x: np.clip(x, 0, None, min=0),
         cr.ArgumentError,
         """clip: give a_min or min, not both
-  where: {place}""",
+  where: {place}
+  fix:   leave one of the two out""",
     ),
     "a traced order": (
         lambda x: scipy.special.jv(x[0], 1.0) * x,
         cr.UnsupportedError,
         """jv: only a whole order ≥ 0 that isn't traced can be differentiated
   order: 1.0
-  where: {place}""",
+  where: {place}
+  fix:   give a plain integer, such as 0 or 1; other orders work on plain numbers only""",
     ),
     "not there yet": (
         lambda x: np.frexp(x)[0],

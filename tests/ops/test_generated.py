@@ -28,6 +28,7 @@ import pytest
 import sympy
 
 import chainrule as cr
+import chainrule.transform.control  # the rules of loops
 from chainrule.ir.primitive import Case, Draw, Flat, Linear, Primitive, Undefined
 from chainrule.ir.types import ArrayType, type_of
 from chainrule.ops import family

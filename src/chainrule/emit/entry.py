@@ -41,8 +41,8 @@ from chainrule.emit.scratch import scratch_text
 
 def entry_text(at: Layout) -> str:
     """The module that defines `@call` and `@vector` for an interpreter that lays out objects so."""
-    parts = (passing_text(at), scratch_text(), _execute(), _report(at), _call(at), _vector(at))
-    return "\n\n".join(parts)
+    parts = (passing_text(at), scratch_text(), _python(), _execute(), _report(at))
+    return "\n\n".join((*parts, _call(at), _vector(at)))
 
 
 def _vector(at: Layout) -> str:
@@ -146,8 +146,8 @@ def _call(at: Layout) -> str:
 
     code.label("fallback")
     target = code.word(plan, FALLBACK, "ptr")
-    inside = f"ptr {target}, ptr %args, i64 {nargs}, ptr %kwnames"
-    code.line(f"ret ptr {api(code, table, 'PyObject_Vectorcall', 'ptr', inside)}")
+    inside = f"ptr {table}, ptr {target}, ptr %args, i64 {nargs}, ptr %kwnames"
+    code.line(f"ret ptr {code.value(f'call ptr @python({inside})')}")
 
     code.label("failed")
     code.line(f"call void @release(ptr {table}, ptr {made}, i64 {owned})")
@@ -157,6 +157,21 @@ def _call(at: Layout) -> str:
     code.label("none")
     api(code, table, "PyErr_NoMemory", "ptr", "")
     code.line("ret ptr null")
+    return code.text()
+
+
+def _python() -> str:
+    """Call something written in Python."""
+    code = Code(
+        "internal ptr @python(ptr %api, ptr %callable, ptr %args, i64 %nargs, ptr %kwnames)"
+    )
+    inside = "ptr %callable, ptr %args, i64 %nargs, ptr %kwnames"
+    code.compare("ne", "ptr", api_object(code, "%api", "PyObject_Vectorcall"), "null", "older")
+    code.line(f"ret ptr {api(code, '%api', 'PyObject_Vectorcall', 'ptr', inside)}")
+    code.label("older")
+    thread = api(code, "%api", "PyThreadState_Get", "ptr", "")
+    result = api(code, "%api", "_PyObject_MakeTpCall", "ptr", f"ptr {thread}, {inside}")
+    code.line(f"ret ptr {result}")
     return code.text()
 
 
@@ -182,8 +197,8 @@ def _report(at: Layout) -> str:
         code.store(f"ptr {code.element('ptr', '%args', k)}", code.place("ptr", rest, k))
     positional = code.value("add i64 %nargs, 1")
     target = code.word("%plan", FAILED, "ptr")
-    inside = f"ptr {target}, ptr {args}, i64 {positional}, ptr %kwnames"
-    result = api(code, "%api", "PyObject_Vectorcall", "ptr", inside)
+    inside = f"ptr %api, ptr {target}, ptr {args}, i64 {positional}, ptr %kwnames"
+    result = code.value(f"call ptr @python({inside})")
     api(code, "%api", "Py_DecRef", "void", f"ptr {number}")
     code.line(f"ret ptr {result}")
     code.label("none")

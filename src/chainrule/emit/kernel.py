@@ -112,14 +112,11 @@ class KernelPrinter(LanePrinter):
         if rounds:
             self._round(depth, axis, low, low + rounds * step, step, self.plan.unroll[axis])
         low += rounds * step
-        if low < high and lanes > 1 and high - low >= lanes:
-            whole = (high - low) // lanes
-            self._round(depth, axis, low, low + whole * lanes, whole * lanes, whole)
-            low += whole * lanes
         if low < high:
-            self.rest = high - low if lanes > 1 else self.rest
+            if axis == self.plan.vector:
+                self.rest = (high - low) % lanes or None
             self._round(depth, axis, low, high, high - low, -(-(high - low) // lanes))
-            if lanes > 1:
+            if axis == self.plan.vector:
                 self.rest = None
 
     def _round(self, depth: int, axis: int, low: int, high: int, step: int, tile: int) -> None:
@@ -346,7 +343,9 @@ class KernelPrinter(LanePrinter):
     def _partial(self, combo: tuple[int, ...]) -> int | None:
         """How many lanes count, in the last vector of a stretch that doesn't fill it."""
         vector = self.plan.vector
-        return self.rest if vector is not None and vector < len(combo) else None
+        if vector is None or vector >= len(combo) or combo[vector] + 1 < self.tile[vector]:
+            return None
+        return self.rest
 
     def _moved(self, combo: tuple[int, ...]) -> Any:
         """A change for `rebuilt`: counters at one place of the tile."""
@@ -357,7 +356,7 @@ class KernelPrinter(LanePrinter):
                 return None
             axis = node.attr
             if axis == self.plan.vector:
-                lane = graph.make("lane", "i64", attr=axis)
+                lane = graph.make("lane", "i64", attr=self._partial(combo))
                 return self.base[axis] + lane + combo[axis] * self.plan.lanes
             return self.base[axis] + combo[axis]
 

@@ -32,7 +32,8 @@ class LanePrinter:
         self.levels: list[Level] = []
         self.depth_of: dict[int, int] = {}  # of the loop over each axis
         self.counter: dict[int, str] = {}
-        self.rest: int | None = None  # lanes of the last, partial vector
+        self.rest: int | None = None  # lanes that count in the last vector of a stretch
+        self.known_rest: dict[int, int | None] = {}
         self.known_depth: dict[int, int] = {}
         self.known_vary: dict[int, bool] = {}
         self.steps: dict[int, int | None] = {}
@@ -62,6 +63,15 @@ class LanePrinter:
             for n in postorder([node], known):
                 own = n.op == "lane" or (n.op == "result" and self.results_vary)
                 known[n.number] = own or any(known[a.number] for a in n.args)
+        return known[node.number]
+
+    def rest_of(self, node: Node) -> int | None:
+        """How many lanes of a node count, if not all; its `lane` says."""
+        known = self.known_rest
+        if node.number not in known:
+            for n in postorder([node], known):
+                own = [n.attr] if n.op == "lane" else [known[a.number] for a in n.args]
+                known[n.number] = next((count for count in own if count is not None), None)
         return known[node.number]
 
     def depth(self, node: Node) -> int:
@@ -172,7 +182,8 @@ class LanePrinter:
             if step == -1 and lanes > 1:
                 name = self._new(f"sub i64 {name}, {lanes - 1}", section)
             pointer = self._pointer(node.attr, kind, name, section)
-            result = self._load_there(kind, lanes, pointer, step, section)
+            rest = self.rest_of(offset)
+            result = self._load_there(kind, lanes, pointer, step, rest, section)
             if step == -1 and lanes > 1:
                 here = type_name(kind, lanes)
                 picks = ", ".join(f"i32 {k}" for k in reversed(range(lanes)))
@@ -188,15 +199,17 @@ class LanePrinter:
             result = self._new(f"icmp ne {here} {result}, {zero}", section)
         return result
 
-    def _load_there(self, kind: str, lanes: int, pointer: str, step: int, section: Section) -> str:
+    def _load_there(
+        self, kind: str, lanes: int, pointer: str, step: int, rest: int | None, section: Section
+    ) -> str:
         """Lanes beyond the end are never read."""
         here, align = type_name(kind, lanes), bits_of(kind) // 8
-        if self.rest is None or lanes == 1:
+        if rest is None or lanes == 1:
             return self._new(f"load {here}, ptr {pointer}, align {align}", section)
         size = kind if kind[0] == "f" else f"i{kind[1:]}"
         full = f"@llvm.masked.load.v{lanes}{size}.p0"
         self.library.declarations.add(f"declare {here} {full}(ptr, i32, <{lanes} x i1>, {here})")
-        mask = mask_of(lanes, self.rest, backwards=step == -1)
+        mask = mask_of(lanes, rest, backwards=step == -1)
         return self._new(
             f"call {here} {full}(ptr {pointer}, i32 {align}, <{lanes} x i1> {mask}, "
             f"{here} zeroinitializer)",
@@ -217,7 +230,8 @@ class LanePrinter:
         self.library.declarations.add(
             f"declare {here} {full}(<{lanes} x ptr>, i32, <{lanes} x i1>, {here})"
         )
-        mask = "splat (i1 true)" if self.rest is None else mask_of(lanes, self.rest)
+        rest = self.rest_of(node.args[0])
+        mask = "splat (i1 true)" if rest is None else mask_of(lanes, rest)
         return self._new(
             f"call {here} {full}(<{lanes} x ptr> {pointers}, i32 {align}, <{lanes} x i1> {mask}, "
             f"{here} zeroinitializer)",

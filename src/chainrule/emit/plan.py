@@ -32,7 +32,9 @@ NO_MEMORY = -(2**31)
 # What stands where in the table at API: functions and objects of CPython and NumPy, then the spare
 # block of scratch memory.
 API_NAMES = (
-    "PyObject_Vectorcall",
+    "PyObject_Vectorcall",  # from Python 3.11 on; before, the next two do the same
+    "_PyObject_MakeTpCall",
+    "PyThreadState_Get",
     "PyTuple_New",
     "PyDict_GetItemWithError",
     "PyErr_Clear",

@@ -25,8 +25,10 @@ FUNCTION, DATA, STARTED, WANTED, QUIT = 32, 33, 34, 35, 36
 MUTEX, CONDITION, SIGNALS = 40, 72, 104  # room for any system's, which are below 256 bytes
 STATE_WORDS = 136
 
-# About 50 µs of waiting for the next job, or for the last chunks of this one.
+# About 50 µs of waiting for the next job; and 10 µs for the last chunks of this one, before others
+# are let go first: a chunk that takes longer may be waiting for the very processor this one is on.
 _SPINS = 1000
+_PATIENCE = 200
 
 
 @dataclass(frozen=True)
@@ -231,7 +233,7 @@ def _parallel(system: System) -> str:
     count = code.value(f"phi i64 [0, %work], [{again}, %idle]")
     finished = code.value(f"icmp eq i64 {_load(code, DONE)}, %chunks")
     code.need(code.value(f"xor i1 {finished}, true"), "done")
-    code.compare("ugt", "i64", count, str(_SPINS), "patient")
+    code.compare("ugt", "i64", count, str(_PATIENCE), "patient")
     # Its thread isn't running, maybe because this one is.
     code.line("call i32 @sched_yield()")
     code.jump("idle")

@@ -116,7 +116,9 @@ def program_text(program: Program) -> str:
     lines += [
         f"  {var.name}: {var.type} = captured {_literal(value)}" for var, value in program.captured
     ]
-    lines += [f"  {text:<{left}}  # {place}" if place else f"  {text}" for text, place in rows]
+    for (text, place), equation in zip(rows, program.equations, strict=True):
+        lines.append(f"  {text:<{left}}  # {place}" if place else f"  {text}")
+        lines += _inside(equation)
     lines.append(f"  return {', '.join(map(repr, program.outputs))}")
     return "\n".join(lines)
 
@@ -127,6 +129,18 @@ def _row(equation: Equation) -> tuple[str, str]:
     arguments = ", ".join([*map(repr, equation.inputs), *params])
     place = "" if equation.place is None else str(equation.place)
     return f"{outputs} = {equation.primitive.name}({arguments})", place
+
+
+def _inside(equation: Equation) -> list[str]:
+    """The programs that an equation runs, indented under it."""
+    lines = []
+    for key, value in equation.params.items():
+        programs = value if type(value) is tuple else (value,)
+        for program in programs:
+            if isinstance(program, Program):
+                head, *rest = program_text(program).split("\n")
+                lines += [f"    {key} {head}", *(f"    {line}" for line in rest)]
+    return lines
 
 
 def _literal(value: Any) -> str:
@@ -147,6 +161,8 @@ def _param(value: Any) -> str:
         return f"({', '.join(map(_param, value))}{',' * (len(value) == 1)})"
     if value is Ellipsis:
         return "..."
+    if isinstance(value, Program):
+        return value.name
     if isinstance(value, np.ndarray):
         return _literal(value)
     return getattr(value, "__name__", None) or repr(value)

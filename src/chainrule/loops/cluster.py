@@ -145,6 +145,9 @@ def _repeated(value: Value, cost: int, readers: dict[int, list[tuple[Value, int]
         # A number, or one per row, is worked out outside the inner loop anyway.
         if value.size == 1 and cost <= 2 * _COSTLY:
             continue
+        # Cheaper to make from little memory than to read from much.
+        if cost <= 2 and sum(v.size for v in value.operands) * 4 <= value.size and times <= 64:
+            continue
         return True
     return False
 

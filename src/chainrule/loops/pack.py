@@ -19,6 +19,7 @@ _SHORT = 8  # entries along an axis that a vector isn't worth
 _REUSE = 8  # how often an operand must be read for a copy to pay
 
 
+_FAR = 1024 * 1024  # bytes that don't stay in the second nearest
 _LARGE = 32 * 1024  # bytes that don't stay in the nearest cache
 
 
@@ -27,9 +28,48 @@ def packed(b: Builder, target: Target) -> list[Value]:
     order: list[Value] = []
     for value in list(b.values):
         if value.how == "fold" and value.combine == "add":
-            order += _copies(b, value, target)
+            copies = _copies(b, value, target)
+            order += copies or _split(b, value)
         order.append(value)
     return order
+
+
+def _split(b: Builder, fold: Value) -> list[Value]:
+    """A long sum that strides through more memory than stays near, as a sum of shorter ones."""
+    count = len(fold.shape)
+    if len(fold.extents) != 1 or math.prod(fold.shape) < _REUSE:
+        return []
+    extent = fold.extents[0]
+    strided = 0
+    for source, index in fold.reads:
+        place = _place_of(index, count)
+        if place is not None and not _neighbours(source, place):
+            wide = [i for i in index[place + 1 :] if i.op == "index"]
+            strided += source.size * source.dtype.itemsize * bool(wide)
+    block = next((n for n in range(128, 31, -1) if extent % n == 0), 0)
+    if strided < _FAR or not block or extent < 4 * block:
+        return []
+    pieces = extent // block
+    if pieces * math.prod(fold.shape) * fold.dtype.itemsize > strided // 2:
+        return []
+    expression = fold.expression
+    assert expression is not None
+
+    def piece(*index: Node) -> Node:
+        first, *own, turn = index
+
+        def change(node: Node) -> Node | None:
+            if node.op != "index":
+                return None
+            return own[node.attr] if node.attr < count else first * block + turn
+
+        return rebuilt([expression], b.graph, change)[0]
+
+    partial = b.fold("add", (pieces, *fold.shape), (block,), fold.dtype, piece)
+    *own, turn = b.counters(count + 1)
+    fold.expression, fold.extents = partial(turn, *own), (pieces,)
+    describe_reads(fold)
+    return [partial]
 
 
 def _copies(b: Builder, fold: Value, target: Target) -> list[Value]:

@@ -245,6 +245,7 @@ def literal_power(x: Tracer, n: Any) -> Any:
         raise ArgumentError(
             "power: the exponent is too large for a floating-point number",
             {"exponent": f"an integer of {n.bit_length()} bits"},
+            fix="write it as a float, such as 1e300; or take the logarithm: n * np.log(x)",
         )
     op = positive if n == 1 else None
     if not x.weak:

@@ -53,7 +53,10 @@ def _reshape(a: Any, /, shape: Any = None, order: str = "C", *, copy: Any = None
     if order == "F":
         return np.transpose(apply(reshape, np.transpose(a), shape=wanted[::-1]))
     if order != "C":
-        raise ShapeError(f"reshape: order must be 'C', 'F' or 'A', not {order!r}")
+        raise ShapeError(
+            f"reshape: order must be 'C', 'F' or 'A', not {order!r}",
+            fix="write order='C', which goes along the rows, or 'F', along the columns",
+        )
     result = apply(reshape, a, shape=wanted)
     return TABLE["copy"](result) if copy else result
 
@@ -85,7 +88,9 @@ def _squeeze(a: Any, axis: Any = None) -> Any:
         dropped = normal_axes(axis, len(shape))
     if any(shape[k] != 1 for k in dropped):
         raise ShapeError(
-            "squeeze: only axes of length 1 can be dropped", {"array": type_of(a), "axis": axis}
+            "squeeze: only axes of length 1 can be dropped",
+            {"array": type_of(a), "axis": axis},
+            fix="leave axis out to drop every axis of length 1; or take one entry: x[..., 0]",
         )
     return apply(reshape, a, shape=tuple(n for k, n in enumerate(shape) if k not in dropped))
 
@@ -134,7 +139,11 @@ def _fitting_shape(x: ArrayType, shape: Any) -> tuple[int, ...]:
         wanted = tuple(map(operator.index, shape if isinstance(shape, (tuple, list)) else (shape,)))
     except TypeError:
         refuse_unknown(shape)
-        raise ShapeError("reshape: a shape is made of integers", {"shape": repr(shape)}) from None
+        raise ShapeError(
+            "reshape: a shape is made of integers",
+            {"shape": repr(shape)},
+            fix="write x.reshape(2, 3); -1 stands for what is left over",
+        ) from None
     known = int(np.prod([n for n in wanted if n != -1]))
     if wanted.count(-1) == 1 and known and x.size % known == 0:
         wanted = tuple(x.size // known if n == -1 else n for n in wanted)
@@ -184,7 +193,9 @@ def _transpose(a: Any, axes: Any = None) -> Any:
     )  # fmt: skip
     if sorted(order) != list(range(ndim)):
         raise ShapeError(
-            "transpose: axes must name every axis once", {"axes": axes, "array": type_of(a)}
+            "transpose: axes must name every axis once",
+            {"axes": axes, "array": type_of(a)},
+            fix="give a permutation of 0, 1, …; or swap two axes with np.swapaxes",
         )
     return a if ndim < 2 else apply(transpose, a, axes=order)
 
@@ -193,7 +204,11 @@ def _transpose(a: Any, axes: Any = None) -> Any:
 def _matrix_transpose(x: Any, /) -> Any:
     x = TABLE["operand"](x)
     if np.ndim(x) < 2:
-        raise ShapeError("matrix_transpose: needs at least two axes", {"array": type_of(x)})
+        raise ShapeError(
+            "matrix_transpose: needs at least two axes",
+            {"array": type_of(x)},
+            fix="make a vector a row with x[None, :] first",
+        )
     return _swapaxes(x, -1, -2)
 
 
@@ -218,6 +233,7 @@ def _moveaxis(a: Any, source: Any, destination: Any) -> Any:
         raise ShapeError(
             "moveaxis: source and destination must name as many different axes",
             {"source": source, "destination": destination},
+            fix="give both the same length, and name each axis once",
         )
     order = [k for k in range(ndim) if k not in taken]
     for place, axis in sorted(zip(placed, taken, strict=True)):
@@ -298,7 +314,10 @@ def _meshgrid(
     *xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy"
 ) -> tuple[Any, ...]:
     if indexing not in ("xy", "ij"):
-        raise ShapeError(f"meshgrid: indexing must be 'xy' or 'ij', not {indexing!r}")
+        raise ShapeError(
+            f"meshgrid: indexing must be 'xy' or 'ij', not {indexing!r}",
+            fix="write indexing='xy' for columns first, 'ij' for rows first",
+        )
     count = len(xi)
     grids = [
         np.reshape(TABLE["operand"](x), (1,) * k + (-1,) + (1,) * (count - k - 1))

@@ -76,6 +76,7 @@ def _select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
         raise ShapeError(
             "select: one choice per condition",
             {"conditions": len(condlist), "choices": len(choicelist)},
+            fix="give both lists the same length; what is left over belongs in default=",
         )
     chosen = TABLE["operand"](default)
     pairs = list(zip(condlist, choicelist, strict=True))
@@ -97,6 +98,7 @@ def _piecewise(x: Any, condlist: Any, funclist: Any, *args: Any) -> Any:
         raise ShapeError(
             "piecewise: one function per condition, and one more for all the rest",
             {"conditions": len(conditions), "functions": len(functions)},
+            fix="give a function for every condition, and at most one more",
         )
     # The last condition that holds decides, as in NumPy.
     for condition, function in zip(conditions, functions, strict=True):

@@ -37,15 +37,17 @@ rules in `RULES` (transform/loop.py, transform/choice.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.ir.primitive import Custom, Primitive
+from chainrule.ir.primitive import Case, Custom, Draw, Primitive
 from chainrule.ir.program import Constant, Program
 from chainrule.ir.types import ArrayType, type_of
 from chainrule.ops.family import primitive
+from chainrule.tracing.body import stage_body
 from chainrule.tracing.runner import runner
 from chainrule.tracing.table import TABLE
 
@@ -58,10 +60,6 @@ RULES: dict[tuple[str, str], Callable[..., Any]] = {}
 
 def _rule(name: str, kind: str) -> Callable[..., Any]:
     return lambda *args, **params: RULES[name, kind](*args, **params)
-
-
-def _written_out(sympy: Any, *arrays: Any, **params: Any) -> None:
-    """A formula is read from the operations that ran, which is what `UNROLLED` is for."""
 
 
 def output_types(program: Program) -> tuple[ArrayType, ...]:
@@ -79,6 +77,45 @@ def _plain(x: Any, kind: ArrayType) -> Any:
 
 def _kinds(types: Any) -> list[Any]:
     return [(kind.shape, kind.dtype) for kind in types]
+
+
+# ---- cases ---------------------------------------------------------------------------------------
+
+
+class _Example(Mapping[str, Any]):
+    """Parameters whose programs are traced when somebody looks at them."""
+
+    def __init__(self, **given: Any) -> None:
+        self.given = given
+
+    @functools.cached_property
+    def traced(self) -> dict[str, Any]:
+        return {name: self._made(value) for name, value in self.given.items()}
+
+    def _made(self, value: Any) -> Any:
+        if isinstance(value, _Text):
+            return stage_body(value.function, value.kinds, "case").program
+        return tuple(map(self._made, value)) if type(value) is tuple else value
+
+    def __getitem__(self, name: str) -> Any:
+        return self.traced[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.given)
+
+    def __len__(self) -> int:
+        return len(self.given)
+
+
+class _Text(NamedTuple):
+    """A program as the function that it's traced from."""
+
+    function: Callable[..., Any]
+    kinds: tuple[ArrayType, ...]
+
+
+def _text(function: Callable[..., Any], *shapes: tuple[int, ...], dtype: str = "f8") -> _Text:
+    return _Text(function, tuple(ArrayType(shape, np.dtype(dtype)) for shape in shapes))
 
 
 # ---- scan ----------------------------------------------------------------------------------------
@@ -111,6 +148,54 @@ def _scan_loops(
     return b.scan(body, length, consts, carry, reverse, xs, _kinds(out))
 
 
+def _scan_case(*args: Any, note: str, function: Any, consts: int, **given: Any) -> Case:
+    shapes = [a.shape if k < consts + 1 else a.shape[1:] for k, a in enumerate(args)]
+    body = _text(function, *shapes, dtype=args[0].dtype)
+    length = args[-1].shape[0] if len(args) > consts + 1 else 3
+    params = {"length": length, "consts": consts, "carry": 1, "reverse": False, **given}
+    return Case(args, _Example(body=body, **params), note)
+
+
+_SCAN_CASES = (
+    _scan_case(
+        Draw((3,)),
+        Draw((4, 3)),
+        note="carry, rows",
+        function=lambda c, x: (np.sin(c) * x, np.sum(c)),
+        consts=0,
+    ),
+    _scan_case(
+        Draw((3, 3)),
+        Draw((3,)),
+        Draw((4, 3)),
+        note="const, reverse",
+        function=lambda w, c, x: (np.tanh(w @ c + x), c * x),
+        consts=1,
+        reverse=True,
+    ),
+    _scan_case(
+        Draw((), dtype="f4"),
+        Draw((), dtype="f4"),
+        note="no rows, f32",
+        function=lambda a, c: (c * a + 0.5, a - c),
+        consts=1,
+    ),
+    _scan_case(
+        Draw((2,), dtype="c16"),
+        Draw((3, 2), dtype="c16"),
+        note="complex",
+        function=lambda c, x: (c * x, c + x),
+        consts=0,
+    ),
+    _scan_case(
+        Draw((2,)),
+        Draw((0, 2)),
+        note="no steps",
+        function=lambda c, x: (c * x, c),
+        consts=0,
+    ),
+)
+
 scan = primitive(
     name="scan",
     type_rule=_scan_type,
@@ -123,9 +208,9 @@ scan = primitive(
         linearise=_rule("scan", "linearise"),
     ),
     batch=_rule("scan", "batch"),
-    symbolic=_written_out,
+    symbolic=None,
     lower=_scan_loops,
-    cases=(),
+    cases=_SCAN_CASES,
     multiple=True,
 )
 
@@ -155,6 +240,20 @@ def _while_loops(
     return b.while_loop(cond, body, cond_consts, consts, xs, _kinds(out))
 
 
+# Small changes of the operands never change how often these run.
+_TRIPLED = _text(lambda size, kept: size < 20.0, (), (2,))
+
+_WHILE_CASE = Case(
+    (Draw((2,)), Draw((), 1.1, 1.4), Draw((2,))),
+    _Example(
+        cond=_TRIPLED,
+        body=_text(lambda a, size, kept: (size * 3.0, np.sin(kept) * a), (2,), (), (2,)),
+        cond_consts=0,
+        consts=1,
+    ),
+    note="const, two carries",
+)
+
 while_ = primitive(
     name="while",
     type_rule=_while_type,
@@ -166,9 +265,9 @@ while_ = primitive(
         together=_rule("while", "together"),
     ),
     batch=_rule("while", "batch"),
-    symbolic=_written_out,
+    symbolic=None,
     lower=_while_loops,
-    cases=(),
+    cases=(_WHILE_CASE,),
     multiple=True,
 )
 
@@ -213,6 +312,29 @@ def _transpose_value(
     return tuple(pulled)
 
 
+def _kept(a: Any, size: Any, kept: Any) -> Any:
+    return size * 3.0, np.sin(kept) * a, np.sin(kept), np.cos(kept)
+
+
+def _kept_back(a: Any, total: Any, g_size: Any, g: Any, sine: Any, cosine: Any) -> Any:
+    return total + sine * g, 3.0 * g_size, cosine * a * g
+
+
+_TRANSPOSE_CASE = Case(
+    (Draw((2,)), Draw((), 1.1, 1.4), Draw((2,)), Draw(()), Draw((2,))),
+    _Example(
+        cond=_TRIPLED,
+        body=_text(_kept, (2,), (), (2,)),
+        back=_text(_kept_back, (2,), (2,), (), (2,), (2,), (2,)),
+        cond_consts=0,
+        consts=1,
+        carry=2,
+        saved=2,
+        moving=(True, True, True),
+    ),
+    note="const, two carries",
+)
+
 while_transpose = primitive(
     name="while_transpose",
     type_rule=_transpose_type,
@@ -223,7 +345,7 @@ while_transpose = primitive(
     batch=_rule("while_transpose", "batch"),
     symbolic=None,
     lower=None,
-    cases=(),
+    cases=(_TRANSPOSE_CASE,),
     multiple=True,
 )
 
@@ -245,6 +367,17 @@ def _cond_loops(b: Any, out: Any, p: Any, *xs: Any, branches: Any) -> Any:
     return b.cond(branches, (p, *xs), _kinds(out))
 
 
+_COND_CASE = Case(
+    (Draw((), dtype="?"), Draw((3,), 0.5), Draw((3,))),
+    _Example(
+        branches=(
+            _text(lambda x, y: (np.log(x) * y, np.sum(x)), (3,), (3,)),
+            _text(lambda x, y: (x * y[0], 2.0 * np.sum(y)), (3,), (3,)),
+        )
+    ),
+    note="two operands",
+)
+
 cond = primitive(
     name="cond",
     type_rule=_cond_type,
@@ -256,9 +389,9 @@ cond = primitive(
         together=_rule("cond", "together"),
     ),
     batch=_rule("cond", "batch"),
-    symbolic=_written_out,
+    symbolic=None,
     lower=_cond_loops,
-    cases=(),
+    cases=(_COND_CASE,),
     multiple=True,
 )
 
@@ -303,7 +436,8 @@ def _cond_unrolled(
     return tuple(run(branches[0] if bool(p) else branches[1], *xs))
 
 
-# What a loop does, operation by operation, where values are known: for formulas and reports.
+# What a loop does, operation by operation, where values are known: formulas and reports are read
+# from that.
 UNROLLED: dict[Primitive, Callable[..., tuple[Any, ...]]] = {
     scan: _scan_unrolled,
     while_: _while_unrolled,

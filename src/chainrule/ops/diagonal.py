@@ -59,10 +59,18 @@ def _diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     a = TABLE["operand"](a)
     ndim = np.ndim(a)
     if ndim < 2:
-        raise ShapeError("diagonal: needs an array of two or more axes", {"array": type_of(a)})
+        raise ShapeError(
+            "diagonal: needs an array of two or more axes",
+            {"array": type_of(a)},
+            fix="np.diag(v) makes a matrix of a vector",
+        )
     first, second = normal_axis(axis1, ndim), normal_axis(axis2, ndim)
     if first == second:
-        raise ShapeError("diagonal: the two axes must differ", {"axes": (axis1, axis2)})
+        raise ShapeError(
+            "diagonal: the two axes must differ",
+            {"axes": (axis1, axis2)},
+            fix="name two axes, such as axis1=0, axis2=1",
+        )
     if (first, second) != (ndim - 2, ndim - 1):
         a = np.moveaxis(a, (first, second), (-2, -1))
     return apply(diagonal, a, offset=int(offset))
@@ -79,7 +87,11 @@ def _diag(v: Any, k: int = 0) -> Any:
     if np.ndim(v) == 2:
         return _diagonal(v, k)
     if np.ndim(v) != 1:
-        raise ShapeError("diag: needs a vector or a matrix", {"array": type_of(v)})
+        raise ShapeError(
+            "diag: needs a vector or a matrix",
+            {"array": type_of(v)},
+            fix="use np.diagonal(a, axis1=…, axis2=…) for more axes, x.reshape(1) for a number",
+        )
     size = np.shape(v)[0] + abs(k)
     return TABLE["put"](_zeros((size, size), v.dtype), _places(size, size, k), v)
 
@@ -92,7 +104,10 @@ def _diagflat(v: Any, k: int = 0) -> Any:
 def _triangle(m: Any, k: int, lower: bool) -> Any:
     m = TABLE["operand"](m)
     if np.ndim(m) == 0:
-        raise ShapeError("tril and triu need at least one axis")
+        raise ShapeError(
+            "tril and triu need at least one axis",
+            fix="use a matrix, or x.reshape(1, 1) for a number",
+        )
     # Of a vector NumPy makes the matrix with that vector in every row.
     shape = np.shape(m)[-2:] if np.ndim(m) > 1 else (np.shape(m)[0],) * 2
     rows, columns = _arange(shape[0])[:, None], _arange(shape[1])
@@ -114,7 +129,9 @@ def _triu(m: Any, k: int = 0) -> Any:
 def _vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
     x = TABLE["operand"](x)
     if np.ndim(x) != 1:
-        raise ShapeError("vander: needs a vector", {"array": type_of(x)})
+        raise ShapeError(
+            "vander: needs a vector", {"array": type_of(x)}, fix="flatten it first: np.ravel(x)"
+        )
     count = np.shape(x)[0] if N is None else int(N)
     kind = np.promote_types(x.dtype, int)  # NumPy's own, wider than a float32
     x = x if x.dtype == kind else TABLE["astype"](x, kind)

@@ -117,7 +117,11 @@ def _einsum(*operands: Any, optimize: Any = False) -> Any:
     subscripts, arrays = _as_letters(operands)
     xs = [TABLE["operand"](x) for x in arrays]
     if len(xs) > _MOST:
-        raise ShapeError(f"einsum: at most {_MOST} operands", {"operands": len(xs)})
+        raise ShapeError(
+            f"einsum: at most {_MOST} operands",
+            {"operands": len(xs)},
+            fix="split it into several calls, or multiply with np.multiply and @",
+        )
     terms, out = _spelled_out(subscripts, xs)
     pairs = [_diagonal(x, term) for x, term in zip(xs, terms, strict=True)]
     sizes: dict[str, int] = {}
@@ -130,6 +134,7 @@ def _einsum(*operands: Any, optimize: Any = False) -> Any:
                     f"einsum: the letter {c} stands for two lengths",
                     {"subscripts": subscripts, "lengths": f"{sizes[c]} and {n}"}
                     | {f"operand {k}": type_of(a) for k, a in enumerate(xs)},
+                    fix="make them equal, or of length 1; or use another letter",
                 )
     plain = [_without_repeats(x, term, sizes) for x, term in pairs]
     if len(plain) == 1 and set(plain[0][1]) == set(out):
@@ -203,7 +208,9 @@ def _diagonal(x: Any, term: str) -> tuple[Any, str]:
         lengths = {np.shape(x)[k] for k in spots}
         if len(lengths) > 1:
             raise ShapeError(
-                f"einsum: the repeated letter {c} stands for two lengths", {"operand": type_of(x)}
+                f"einsum: the repeated letter {c} stands for two lengths",
+                {"operand": type_of(x)},
+                fix="a letter that stands twice takes a diagonal: make both axes equal",
             )
         while len(spots) > 1:
             x = np.diagonal(x, 0, spots[0], spots[1])

@@ -108,5 +108,7 @@ def _bound(given: Any, named: Any, name: str, other: str) -> Any:
     given = None if given is np._NoValue else given
     named = None if named is np._NoValue else named
     if given is not None and named is not None:
-        raise ArgumentError(f"clip: give {name} or {other}, not both")
+        raise ArgumentError(
+            f"clip: give {name} or {other}, not both", fix="leave one of the two out"
+        )
     return named if given is None else given

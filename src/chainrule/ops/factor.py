@@ -132,7 +132,11 @@ _EIGH_RESULT = type(np.linalg.eigh(np.eye(1)))
 
 def _eigen(a: Any, uplo: str, what: str) -> Any:
     if uplo not in ("L", "U", "l", "u"):
-        raise ShapeError(f"{what}: UPLO must be 'L' or 'U'", {"UPLO": repr(uplo)})
+        raise ShapeError(
+            f"{what}: UPLO must be 'L' or 'U'",
+            {"UPLO": repr(uplo)},
+            fix="write UPLO='L' for the lower triangle, 'U' for the upper one",
+        )
     return apply(eigh, square(a, what), lower=uplo in "lL")
 
 

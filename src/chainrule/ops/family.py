@@ -96,6 +96,7 @@ def elementwise_type(ufunc: Any) -> Rule:
             raise DtypeError(
                 f"{ufunc.__name__}: no such operation for these dtypes",
                 {f"operand {k}": t for k, t in enumerate(types)},
+                fix="convert with x.astype(float), or x.astype(int), which has no derivative",
             ) from error
         return ArrayType(shape, dtype)
 

@@ -167,7 +167,9 @@ def _direction(norm: Any, what: str) -> str:
     norm = "backward" if norm is None else norm
     if norm not in _SWAPPED:
         raise ArgumentError(
-            f"{what}: norm must be 'backward', 'ortho' or 'forward'", {"norm": repr(norm)}
+            f"{what}: norm must be 'backward', 'ortho' or 'forward'",
+            {"norm": repr(norm)},
+            fix="leave norm= out for 'backward', which divides by n on the way back only",
         )
     return norm
 
@@ -176,7 +178,11 @@ def _resized(x: Any, n: int, axis: int, what: str) -> Any:
     """Cut off, or filled up with zeros behind, to length n along an axis."""
     shape = np.shape(x)
     if n < 1:
-        raise ShapeError(f"{what}: needs at least one point", {"array": type_of(x), "n": n})
+        raise ShapeError(
+            f"{what}: needs at least one point",
+            {"array": type_of(x), "n": n},
+            fix="give n of 1 or more, and an axis that isn't empty",
+        )
     if n <= shape[axis]:
         return x if n == shape[axis] else x[(slice(None),) * axis + (slice(0, n),)]
     more = (*shape[:axis], n - shape[axis], *shape[axis + 1 :])
@@ -192,7 +198,11 @@ def _plan(x: Any, s: Any, axes: Any, what: str) -> tuple[Axes, tuple[int | None,
         chosen = tuple(normal_axis(k, ndim) for k in axes)
     lengths = (None,) * len(chosen) if s is None else tuple(s)
     if len(lengths) != len(chosen):
-        raise ShapeError(f"{what}: s and axes must be equally long", {"s": s, "axes": axes})
+        raise ShapeError(
+            f"{what}: s and axes must be equally long",
+            {"s": s, "axes": axes},
+            fix="give one length per axis",
+        )
     return chosen, tuple(None if n in (None, -1) else int(n) for n in lengths)
 
 
@@ -253,7 +263,11 @@ def _real_inverse(a: Any, s: Any, axes: Any, norm: Any, what: str) -> Any:
     last = chosen[-1]
     n = 2 * (np.shape(a)[last] - 1) if lengths[-1] is None else lengths[-1]
     if n < 1:
-        raise ShapeError(f"{what}: needs at least one point", {"array": type_of(a), "n": n})
+        raise ShapeError(
+            f"{what}: needs at least one point",
+            {"array": type_of(a), "n": n},
+            fix="give n of 1 or more, and an axis that isn't empty",
+        )
     return apply(irfft, _resized(a, n // 2 + 1, last, what), axis=last, n=n, norm=direction)
 
 

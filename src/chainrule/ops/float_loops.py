@@ -220,9 +220,10 @@ def kl_div(s: Any, x: Any, y: Any) -> Any:
 
 def sinc(s: Any, x: Any, order: int) -> Any:
     """A derivative of sin(πx)/(πx): see `sinc_value`, which this follows."""
-    if not order:
-        return s.call("sinc", x)
     u = x * math.pi
+    if not order:
+        none = x.eq(0)
+        return s.select(none, 1, s.call("sin", u) / s.select(none, 1, u))
     large = s.unary("abs", u) > 2.0 + order
     far = s.select(large, x, 1.0 + order)
     v = far * math.pi

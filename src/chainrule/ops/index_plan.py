@@ -110,7 +110,10 @@ def _axes_of(x: Any, entries: list[Any]) -> list[int]:
             "use at most one index per axis",
         )
     if sum(entry is Ellipsis for entry in entries) > 1:
-        raise OutOfBoundsError("an index can hold only one ellipsis (...)")
+        raise OutOfBoundsError(
+            "an index can hold only one ellipsis (...)",
+            fix="keep one ..., and write : for the other axes",
+        )
     axes, axis = [], 0
     for entry, width in zip(entries, widths, strict=True):
         axes.append(axis)

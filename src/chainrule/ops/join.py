@@ -68,7 +68,10 @@ stack = primitive(
 def _stack(arrays: Any, axis: int = 0, *, dtype: Any = None) -> Any:
     parts = list(map(strong, arrays))
     if not parts:
-        raise ShapeError("stack: needs at least one array")
+        raise ShapeError(
+            "stack: needs at least one array",
+            fix="give a list with an array in it; np.zeros((0, n)) is an empty result",
+        )
     shapes = {tuple(part.shape) for part in parts}
     if len(shapes) > 1:
         raise ShapeError(
@@ -123,7 +126,10 @@ concatenate = primitive(
 def _concatenate(arrays: Any, /, axis: Any = 0, *, dtype: Any = None) -> Any:
     parts = list(map(strong, arrays))
     if not parts:
-        raise ShapeError("concatenate: needs at least one array")
+        raise ShapeError(
+            "concatenate: needs at least one array",
+            fix="give a list with an array in it; np.zeros((0, n)) is an empty result",
+        )
     if axis is None:
         parts, axis = [np.reshape(part, (-1,)) for part in parts], 0
     first = np.shape(parts[0])
@@ -190,7 +196,10 @@ def _depth(blocks: Any) -> int:
         return 0
     depths = set(map(_depth, blocks))
     if len(depths) != 1:
-        raise ShapeError("block: lists must be nested equally deep, and not be empty")
+        raise ShapeError(
+            "block: lists must be nested equally deep, and not be empty",
+            fix="write np.block([[a, b], [c, d]]), every row a list of its own",
+        )
     return 1 + depths.pop()
 
 
@@ -226,7 +235,11 @@ def _array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]
         return _pieces(x, [*map(operator.index, indices_or_sections), length], along)
     count = operator.index(indices_or_sections)
     if count <= 0:
-        raise ShapeError("split: the number of parts must be positive", {"parts": count})
+        raise ShapeError(
+            "split: the number of parts must be positive",
+            {"parts": count},
+            fix="give 1 or more parts, or a list of the positions to split at",
+        )
     each, extra = divmod(length, count)
     ends = itertools.accumulate([each + 1] * extra + [each] * (count - extra))
     return _pieces(x, list(ends), along)
@@ -254,14 +267,22 @@ def _hsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
 @implements(np.vsplit, lists=True)
 def _vsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
     if np.ndim(ary) < 2:
-        raise ShapeError("vsplit: needs an array of two or more axes", {"shape": np.shape(ary)})
+        raise ShapeError(
+            "vsplit: needs an array of two or more axes",
+            {"shape": np.shape(ary)},
+            fix="use np.hsplit or np.split, which take vectors",
+        )
     return _split(ary, indices_or_sections, 0)
 
 
 @implements(np.dsplit, lists=True)
 def _dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
     if np.ndim(ary) < 3:
-        raise ShapeError("dsplit: needs an array of three or more axes", {"shape": np.shape(ary)})
+        raise ShapeError(
+            "dsplit: needs an array of three or more axes",
+            {"shape": np.shape(ary)},
+            fix="use np.split(x, parts, axis=…)",
+        )
     return _split(ary, indices_or_sections, 2)
 
 

@@ -185,7 +185,9 @@ def _solve_type(a: ArrayType, b: ArrayType) -> ArrayType:
         batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     except ValueError:
         raise ShapeError(
-            "solve: the axes in front of the matrices don't broadcast", {"a": a, "b": b}
+            "solve: the axes in front of the matrices don't broadcast",
+            {"a": a, "b": b},
+            fix="make those axes equal, or of length 1",
         ) from None
     return ArrayType((*batch, *b.shape[-2:]), result_dtype(a, b))
 
@@ -287,7 +289,11 @@ def _tensorinv(a: Any, ind: int = 2) -> Any:
 def _matrix_power(a: Any, n: int) -> Any:
     a = TABLE["operand"](a)
     if np.ndim(a) < 2 or np.shape(a)[-1] != np.shape(a)[-2]:
-        raise ShapeError("matrix_power: needs a square matrix", {"array": type_of(a)})
+        raise ShapeError(
+            "matrix_power: needs a square matrix",
+            {"array": type_of(a)},
+            fix="the last two axes must have the same length; x**n is the power of every entry",
+        )
     if n == 0:
         return np.broadcast_to(np.eye(np.shape(a)[-1], dtype=a.dtype), np.shape(a))
     if n < 0:

@@ -33,7 +33,11 @@ def matrix(a: Any, what: str) -> Any:
     """A matrix, or a stack of them, in floating point."""
     a = inexact(a, what)
     if np.ndim(a) < 2:
-        raise ShapeError(f"{what}: needs a matrix", {"array": type_of(a)})
+        raise ShapeError(
+            f"{what}: needs a matrix",
+            {"array": type_of(a)},
+            fix="make a vector a row with x[None, :], or a column with x[:, None]",
+        )
     return a
 
 

@@ -36,7 +36,9 @@ def _matmul_type(a: ArrayType, b: ArrayType) -> ArrayType:
         batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     except ValueError:
         raise ShapeError(
-            "matmul: the axes in front of the matrices don't broadcast", {"left": a, "right": b}
+            "matmul: the axes in front of the matrices don't broadcast",
+            {"left": a, "right": b},
+            fix="make those axes equal, or of length 1",
         ) from None
     rows = a.shape[-2:-1] if a.ndim > 1 else ()
     columns = b.shape[-1:] if b.ndim > 1 else ()
@@ -263,7 +265,11 @@ def _trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any =
     a = TABLE["operand"](a)
     first, second = normal_axis(axis1, np.ndim(a)), normal_axis(axis2, np.ndim(a))
     if first == second:
-        raise ShapeError("trace: needs two different axes", {"axis1": axis1, "axis2": axis2})
+        raise ShapeError(
+            "trace: needs two different axes",
+            {"axis1": axis1, "axis2": axis2},
+            fix="name two axes, such as axis1=0, axis2=1",
+        )
     rest = tuple(k for k in range(np.ndim(a)) if k not in (first, second))
     matrix = np.transpose(a, (*rest, first, second))
     rows, columns = np.shape(matrix)[-2:]
@@ -286,6 +292,7 @@ def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
         raise ShapeError(
             "tensordot: the axes to be summed have different lengths",
             {"left": type_of(a), "right": type_of(b), "axes": (left, right)},
+            fix="name axes of equal length; a matrix product has axes=(-1, 0)",
         )
     rows = tuple(k for k in range(len(shape_a)) if k not in left)
     columns = tuple(k for k in range(len(shape_b)) if k not in right)
@@ -303,7 +310,11 @@ def _contracted(axes: Any, left: int, right: int) -> tuple[tuple[int, ...], tupl
     if isinstance(axes, (tuple, list)):
         pair = [k if isinstance(k, (tuple, list)) else (k,) for k in axes]
         if len(pair) != 2 or len(pair[0]) != len(pair[1]):
-            raise ShapeError("tensordot: axes must name as many left as right", {"axes": axes})
+            raise ShapeError(
+                "tensordot: axes must name as many left as right",
+                {"axes": axes},
+                fix="write axes=([1, 0], [0, 1]), two lists of the same length",
+            )
         first = tuple(normal_axis(k, left) for k in pair[0])
         second = tuple(normal_axis(k, right) for k in pair[1])
         return first, second
@@ -312,6 +323,7 @@ def _contracted(axes: Any, left: int, right: int) -> tuple[tuple[int, ...], tupl
         raise ShapeError(
             "tensordot: more axes than the arrays have",
             {"axes": count, "left": f"{left} axes", "right": f"{right} axes"},
+            fix="give a smaller number; axes=0 is the outer product",
         )
     return tuple(range(left - count, left)), tuple(range(count))
 
@@ -321,7 +333,9 @@ def _multi_dot(arrays: Any) -> Any:
     """A chain of matrices, multiplied in the order that costs least."""
     chain = [TABLE["operand"](a) for a in arrays]
     if len(chain) < 2:
-        raise ShapeError("multi_dot: needs at least two arrays")
+        raise ShapeError(
+            "multi_dot: needs at least two arrays", fix="give a list of two or more arrays"
+        )
     shapes = [np.shape(a) for a in chain]
     sizes = [1 if len(shapes[0]) == 1 else shapes[0][0], *(s[0] for s in shapes[1:])]
     sizes.append(1 if len(shapes[-1]) == 1 else shapes[-1][-1])

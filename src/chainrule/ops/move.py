@@ -50,7 +50,11 @@ def _rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
     m = TABLE["operand"](m)
     first, second = (normal_axis(axis, np.ndim(m)) for axis in axes)
     if first == second:
-        raise ShapeError("rot90: the two axes must differ", {"axes": axes})
+        raise ShapeError(
+            "rot90: the two axes must differ",
+            {"axes": axes},
+            fix="name two axes, such as axes=(0, 1)",
+        )
     turns = operator.index(k) % 4
     if turns == 0:
         return m[...]
@@ -111,11 +115,16 @@ def _repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
             raise ShapeError(
                 "repeat: one count per entry is needed",
                 {"counts": np.shape(counts), "entries": shape[along]},
+                fix="give one number for all, or a list as long as the axis",
             )
         return a[at_axis(along, np.repeat(_arange(shape[along]), counts))]
     count = operator.index(np.reshape(counts, ()).item())
     if count < 0:
-        raise ShapeError("repeat: a count can't be negative", {"count": count})
+        raise ShapeError(
+            "repeat: a count can't be negative",
+            {"count": count},
+            fix="a count of 0 leaves the entries out",
+        )
     apart = np.reshape(a, (*shape[: along + 1], 1, *shape[along + 1 :]))
     spread = np.broadcast_to(apart, (*shape[: along + 1], count, *shape[along + 1 :]))
     return TABLE["copy"](
@@ -148,7 +157,10 @@ def _pad(
         if width != (0, 0):
             length = np.shape(a)[axis]
             if not length:
-                raise ShapeError(f"pad: an empty axis can't be padded with mode={mode!r}")
+                raise ShapeError(
+                    f"pad: an empty axis can't be padded with mode={mode!r}",
+                    fix="use mode='constant', which needs no entries to go by",
+                )
             a = a[at_axis(axis, np.pad(_arange(length), width, mode))]
     return laid_out(TABLE["copy"](a), order)
 
@@ -166,10 +178,15 @@ def _widths(pad_width: Any, ndim: int) -> list[tuple[int, int]]:
             raise ShapeError(
                 "pad: pad_width must be a number, (before, after), or a pair for every axis",
                 {"pad_width": pad_width, "axes": ndim},
+                fix="write pad_width=1, (1, 2), or ((1, 2), (0, 0)) for two axes",
             ) from None
     pairs = [(operator.index(before), operator.index(after)) for before, after in widths]
     if min(map(min, pairs), default=0) < 0:
-        raise ShapeError("pad: a width can't be negative", {"pad_width": pad_width})
+        raise ShapeError(
+            "pad: a width can't be negative",
+            {"pad_width": pad_width},
+            fix="cut off with a slice instead: x[1:-1]",
+        )
     return pairs
 
 
@@ -201,7 +218,11 @@ def _diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any =
     a = TABLE["operand"](a)
     along = normal_axis(axis, np.ndim(a))
     if n < 0:
-        raise ShapeError("diff: the order can't be negative", {"n": n})
+        raise ShapeError(
+            "diff: the order can't be negative",
+            {"n": n},
+            fix="give n of 0 or more; np.cumsum undoes a difference",
+        )
     ends = [_end(part, a, along) for part in (prepend, append)]
     parts = [*ends[:1], a, *ends[1:]]
     if prepend is not None or append is not None:
@@ -245,7 +266,11 @@ def _linspace(
     start, stop = (TABLE["operand"](end) * 1.0 for end in (start, stop))
     count = operator.index(num)
     if count < 0:
-        raise ArgumentError("linspace: the number of samples can't be negative", {"num": num})
+        raise ArgumentError(
+            "linspace: the number of samples can't be negative",
+            {"num": num},
+            fix="give num of 0 or more",
+        )
     gaps = count - 1 if endpoint else count
     whole = np.subtract(stop, start)
     kind = np.result_type(start, stop, 0.0)

@@ -97,7 +97,11 @@ def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> 
     elif len(axes) == 2:
         result = _matrix(x, "fro" if ord is None else ord, axes)
     else:
-        raise ShapeError("norm: axis names one or two axes", {"axis": axis})
+        raise ShapeError(
+            "norm: axis names one or two axes",
+            {"axis": axis},
+            fix="use np.linalg.vector_norm, which takes any number of axes",
+        )
     return _restored(result, x, axes, keepdims)
 
 
@@ -122,7 +126,11 @@ def _vector(x: Any, order: Any, axes: Axes) -> Any:
     if order == 1:
         return np.sum(np.abs(x), axis=axes)
     if isinstance(order, str):
-        raise ShapeError("norm: no such norm of vectors", {"ord": repr(order)})
+        raise ShapeError(
+            "norm: no such norm of vectors",
+            {"ord": repr(order)},
+            fix="use a number, np.inf or -np.inf; 'fro' and 'nuc' are norms of matrices",
+        )
     total = np.sum(np.abs(x) ** order, axis=axes)
     # At 0 the norm has its tip: derivative 0, the subgradient of least norm.
     zero = np.equal(total, 0)
@@ -132,7 +140,11 @@ def _vector(x: Any, order: Any, axes: Axes) -> Any:
 def _matrix(x: Any, order: Any, axes: Axes) -> Any:
     rows, columns = axes
     if rows == columns:
-        raise ShapeError("norm: the two axes of a matrix must differ", {"axis": axes})
+        raise ShapeError(
+            "norm: the two axes of a matrix must differ",
+            {"axis": axes},
+            fix="name two axes, such as axis=(0, 1); one axis for norms of vectors",
+        )
     if order in ("fro", "f"):
         return apply(length, x, axis=tuple(sorted(axes)))
     if order in (1, -1, math.inf, -math.inf):
@@ -146,7 +158,11 @@ def _matrix(x: Any, order: Any, axes: Axes) -> Any:
         if order == "nuc":
             return np.sum(values, axis=-1)
         return np.max(values, axis=-1) if order == 2 else np.min(values, axis=-1)
-    raise ShapeError("norm: no such norm of matrices", {"ord": repr(order)})
+    raise ShapeError(
+        "norm: no such norm of matrices",
+        {"ord": repr(order)},
+        fix="use 'fro', 'nuc', 1, -1, 2, -2, np.inf or -np.inf",
+    )
 
 
 @implements(np.linalg.vector_norm)

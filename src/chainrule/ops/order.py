@@ -108,7 +108,10 @@ def _reduce_extreme(
     pairwise: Any = np.maximum if op is max_ else np.minimum
     if where is not True and where is not _NONE:
         if initial is _NONE:
-            raise ShapeError(f"{op.name}: where= needs initial=, for rows where nothing is chosen")
+            raise ShapeError(
+                f"{op.name}: where= needs initial=, for rows where nothing is chosen",
+                fix="give initial=-np.inf to a maximum, np.inf to a minimum",
+            )
         a = np.where(where, a, initial)
     axes = normal_axes(axis, np.ndim(a))
     if initial is _NONE and any(np.shape(a)[k] == 0 for k in axes):
@@ -211,7 +214,11 @@ def _find(op: Primitive, a: Any, axis: Any, keepdims: Any) -> Any:
     flat = np.reshape(a, (-1,)) if axis is None else a
     along = 0 if axis is None else normal_axis(axis, len(shape))
     if np.shape(flat)[along] == 0:
-        raise ShapeError(f"{op.name}: an empty array has no such entry", {"shape": shape})
+        raise ShapeError(
+            f"{op.name}: an empty array has no such entry",
+            {"shape": shape},
+            fix="give it an entry, or ask x.size first",
+        )
     found = apply(op, flat, axis=along)
     if keepdims is _NONE or not keepdims:
         return found

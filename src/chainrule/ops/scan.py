@@ -208,13 +208,19 @@ def _gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> A
     chosen = range(ndim) if axis is None else axis if isinstance(axis, (tuple, list)) else (axis,)
     axes = tuple(normal_axis(k, ndim) for k in chosen)
     if edge_order not in (1, 2):
-        raise ShapeError("gradient: edge_order must be 1 or 2", {"edge_order": edge_order})
+        raise ShapeError(
+            "gradient: edge_order must be 1 or 2",
+            {"edge_order": edge_order},
+            fix="1 takes differences at the ends, 2 parabolas",
+        )
     spacings = varargs or (1.0,)
     if len(spacings) == 1 and np.ndim(TABLE["operand"](spacings[0])) == 0:
         spacings = spacings * len(axes)
     if len(spacings) != len(axes):
         raise ShapeError(
-            "gradient: one spacing per axis", {"spacings": len(spacings), "axes": axes}
+            "gradient: one spacing per axis",
+            {"spacings": len(spacings), "axes": axes},
+            fix="give one number for all axes, or one number or array per axis",
         )
     slopes = [
         _slope(f, TABLE["operand"](h), k, edge_order) for h, k in zip(spacings, axes, strict=True)
@@ -226,7 +232,9 @@ def _slope(f: Any, spacing: Any, axis: int, edge_order: int) -> Any:
     count = np.shape(f)[axis]
     if count < edge_order + 1:
         raise ShapeError(
-            f"gradient: an axis needs at least {edge_order + 1} samples", {"axis": axis}
+            f"gradient: an axis needs at least {edge_order + 1} samples",
+            {"axis": axis},
+            fix="choose the longer axes with axis=; or use edge_order=1",
         )
     if np.ndim(spacing):
         late, early = _parts(spacing, 0)
@@ -310,6 +318,7 @@ def _sequence(value: Any, what: str) -> Any:
         raise ShapeError(
             f"{what}: needs two sequences of one axis that aren't empty",
             {"given": np.shape(value)},
+            fix="flatten it with np.ravel",
         )
     return value
 
@@ -323,7 +332,11 @@ def _cut(full: Any, long: int, short: int, mode: Any, what: str) -> Any:
         return full[start : start + long]
     if mode in ("valid", 0):
         return full[short - 1 : long]
-    raise ShapeError(f"{what}: mode must be 'full', 'same' or 'valid'", {"mode": mode})
+    raise ShapeError(
+        f"{what}: mode must be 'full', 'same' or 'valid'",
+        {"mode": mode},
+        fix="'full' keeps every overlap, 'same' the longer length, 'valid' whole ones",
+    )
 
 
 @implements(np.convolve)

@@ -32,7 +32,10 @@ def _take(a: Any, indices: Any, axis: Any = None, *, mode: str = "raise") -> Any
     elif mode == "clip":
         picked = np.clip(picked, 0, length - 1)
     elif mode != "raise":
-        raise ShapeError(f"take: mode must be 'raise', 'wrap' or 'clip', not {mode!r}")
+        raise ShapeError(
+            f"take: mode must be 'raise', 'wrap' or 'clip', not {mode!r}",
+            fix="write mode='wrap' to count around, 'clip' to stop at the ends",
+        )
     # A plain array would not dispatch on traced positions.
     return laid_out(TABLE["getitem"](a, at_axis(along, picked)), None)
 
@@ -53,6 +56,7 @@ def _grid(indices: Any, shape: tuple[int, ...], axis: int) -> tuple[Any, ...]:
         raise ShapeError(
             "take_along_axis: the indices must have as many axes as the array",
             {"array": shape, "indices": np.shape(indices)},
+            fix="keep the axis when you find them: np.argmax(x, axis=1, keepdims=True)",
         )
     return tuple(
         indices if k == axis else np.reshape(_arange(n), (1,) * k + (-1,) + (1,) * (ndim - k - 1))
@@ -73,7 +77,11 @@ def _take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
 def _compress(condition: Any, a: Any, axis: Any = None) -> Any:
     chosen = known(condition, "compress: the condition")
     if chosen.ndim != 1:
-        raise ShapeError("compress: the condition must be a vector", {"shape": chosen.shape})
+        raise ShapeError(
+            "compress: the condition must be a vector",
+            {"shape": chosen.shape},
+            fix="a mask of x's own shape chooses with x[mask]",
+        )
     return _take(a, np.flatnonzero(chosen), axis)
 
 
@@ -101,7 +109,11 @@ def _ix(*args: Any) -> tuple[Any, ...]:
     for k, positions in enumerate(args):
         positions = _positions(positions)
         if np.ndim(positions) != 1:
-            raise ShapeError("ix_: needs vectors", {"shape": np.shape(positions)})
+            raise ShapeError(
+                "ix_: needs vectors",
+                {"shape": np.shape(positions)},
+                fix="flatten the positions with np.ravel",
+            )
         if positions.dtype.kind == "b":
             positions = np.flatnonzero(positions)
         axes.append(np.reshape(positions, (1,) * k + (-1,) + (1,) * (len(args) - k - 1)))
@@ -144,7 +156,7 @@ def _repeated(values: Any, places: np.ndarray) -> Any:
     """The entries of `values` in turn, over and over, at these places."""
     flat = np.reshape(TABLE["operand"](values), (-1,))
     if not np.size(flat):
-        raise ShapeError("there are no values to write")
+        raise ShapeError("there are no values to write", fix="give at least one value")
     return flat[places % np.size(flat)]
 
 
@@ -168,7 +180,11 @@ def _put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
     elif mode == "clip":
         places = np.clip(places, 0, size - 1)
     elif places.size and not -size <= places.min() <= places.max() < size:
-        raise OutOfBoundsError("put: a position lies outside the array", {"size": size})
+        raise OutOfBoundsError(
+            "put: a position lies outside the array",
+            {"size": size},
+            fix="give mode='wrap' or mode='clip'; or leave that position out",
+        )
     if places.size:
         _write_flat(_target(a, "put"), places % max(size, 1), _repeated(v, _arange(places.size)))
 
@@ -204,6 +220,7 @@ def _fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
         raise ShapeError(
             "fill_diagonal: needs a matrix, or an array with axes of one length",
             {"array": type_of(TABLE["operand"](a))},
+            fix="write with two index arrays instead: x[rows, columns] = value",
         )
     size = np.size(a)
     # Steps along the memory: one further in every axis; in a tall matrix without wrapping the

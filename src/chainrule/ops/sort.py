@@ -183,7 +183,11 @@ def _median(a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
     ordered, axes = _ordered(a, axis)
     count = np.shape(ordered)[-1]
     if count == 0:
-        raise ShapeError("median: an empty array has none", {"shape": np.shape(a)})
+        raise ShapeError(
+            "median: an empty array has none",
+            {"shape": np.shape(a)},
+            fix="give it an entry, or ask x.size first",
+        )
     half = count // 2
     middle = (
         np.mean(ordered[..., half : half + 1], axis=-1)
@@ -285,10 +289,16 @@ def _at_fractions(
     fractions = ground(q)
     if fractions is not None and not np.all((fractions >= 0) & (fractions <= 1)):
         whole = 100 if what.endswith("percentile") else 1
-        raise DomainError(f"{what}: q must lie between 0 and {whole}")
+        raise DomainError(
+            f"{what}: q must lie between 0 and {whole}", fix=f"give a number from 0 to {whole}"
+        )
     ordered, axes = _ordered(a, axis)
     if np.shape(ordered)[-1] == 0:
-        raise ShapeError(f"{what}: an empty array has none", {"shape": np.shape(a)})
+        raise ShapeError(
+            f"{what}: an empty array has none",
+            {"shape": np.shape(a)},
+            fix="give it an entry, or ask x.size first",
+        )
     kind = np.result_type(ordered, q)
     ordered = ordered if ordered.dtype == kind else TABLE["astype"](ordered, kind)
     found = among(ordered, np.reshape(q, (-1,)))

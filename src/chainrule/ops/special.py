@@ -204,7 +204,9 @@ def _polygamma(n: Any, x: Any) -> Any:
     order = n.item() if isinstance(n, (np.generic, np.ndarray)) else n
     if isinstance(order, Tracer) or order != int(order):
         raise UnsupportedError(
-            "polygamma: the order must be a whole number that isn't traced", {"order": n}
+            "polygamma: the order must be a whole number that isn't traced",
+            {"order": n},
+            fix="give a plain integer: polygamma(1, x)",
         )
     return digamma_of(x) if order == 0 else apply(polygamma, TABLE["operand"](x), order=int(order))
 
@@ -396,6 +398,7 @@ def _of_order(op: Primitive, name: str) -> Callable[[Any, Any], Any]:
             raise UnsupportedError(
                 f"{name}: only a whole order ≥ 0 that isn't traced can be differentiated",
                 {"order": v},
+                fix="give a plain integer, such as 0 or 1; other orders work on plain numbers only",
             )
         return apply(op, TABLE["operand"](z), order=int(order))
 

@@ -53,6 +53,7 @@ class Call:
         names: rows (dict, key, object): the dict must still have this very object under the key,
             or nothing where the object is ABSENT.
         cells: rows (cell, object): the same of a closure's cells.
+        words: rows (address, word): this must still lie there, in an object that `keep` holds.
         release: let other Python threads run meanwhile; costs 0.1 µs, so for long programs.
         never: leave every call to the fallback.
         keep: what must live as long as the function, such as the Machine.
@@ -70,6 +71,7 @@ class Call:
     scratch: int = 0
     names: Sequence[tuple[dict[str, Any], str, Any]] = ()
     cells: Sequence[tuple[CellType, Any]] = ()
+    words: Sequence[tuple[int, int]] = ()
     release: bool = False
     never: bool = False
     keep: Sequence[Any] = field(default_factory=tuple)

@@ -54,6 +54,17 @@ class NativeExecutable:
             type_of(o.value) if isinstance(o, Constant) else o.type for o in program.outputs
         ]
 
+    def callbacks_in_c(self) -> tuple[Any, Any]:
+        """What native code calls back: for an equation on the NumPy engine, and for signals."""
+        return self._callback, self._poll
+
+    def raise_interruption(self) -> None:
+        """Raise what a call back raised in this thread, if native code stopped because of it."""
+        error = getattr(self._error, "value", None)
+        if error is not None:
+            self._error.value = None
+            raise error
+
     @property
     def llvm(self) -> str:
         """The text that was compiled."""

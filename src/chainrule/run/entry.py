@@ -97,6 +97,9 @@ def _plan(call: Call) -> tuple[np.ndarray[Any, Any], list[Any]]:
         for scope, key, value in call.names
     ]
     cells = [[id(cell), id(value)] for cell, value in call.cells]
+    at = layout()
+    assert at is not None
+    cells += [[address - at.cell_content, word] for address, word in call.words]
     kept += [*call.names, *call.cells]
     plan = np.zeros(words.PLAN_WORDS, np.int64)
     plan[words.FALLBACK] = id(call.fallback)

@@ -13,9 +13,13 @@ from types import MethodType
 from typing import Any
 
 from chainrule.base.errors import ArgumentError, UnsupportedError
+from chainrule.base.settings import OPEN, current
 from chainrule.ir.program import Program
 from chainrule.ir.types import type_of
+from chainrule.optimise.pipeline import optimise
+from chainrule.run.aim import aim, aimed
 from chainrule.run.capture import record
+from chainrule.run.fast import fast_entry
 from chainrule.run.guards import State, survey
 from chainrule.run.randomness import frozen, states
 from chainrule.run.retrace import Retraces
@@ -34,6 +38,8 @@ from chainrule.transform.arguments import check_callable
 
 _MOST_VARIANTS = 8  # per kind of arguments: for values from outside that come and go
 _MOST_INSTANCES = 64
+_MOST_ENTRIES = 4
+_ABOUT = ("__module__", "__name__", "__qualname__", "__doc__")
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 
@@ -45,25 +51,34 @@ class _Cache:
         self.retraces = Retraces()
         self.lock = threading.RLock()
 
+    def forget(self) -> None:
+        self.variants = {}
+        self.retraces = Retraces()
 
-class Compiled:
+
+class _Compiled:
     """What `cr.jit` returns: a function that is traced and compiled when it's called."""
 
-    # What is its own stands apart from `__dict__`, which whoever wraps it will copy.
-    __slots__ = ("__dict__", "__weakref__", "_cache", "_f", "_instances", "_static")
-
-    def __init__(self, f: Callable[..., Any], static: Static) -> None:
+    def __init__(self, f: Callable[..., Any], static: Static, cache: _Cache) -> None:
         self._f = f
         self._static = static
-        self._cache = _Cache()
-        self._instances: dict[int, tuple[Callable[[], Any], _Cache]] = {}
-        functools.update_wrapper(self, f, updated=())
+        self._cache = cache
 
-    def __call__(self, *args: Any, out: Any = None, **kwargs: Any) -> Any:
+    def _call(self, *args: Any, out: Any = None, **kwargs: Any) -> Any:
         """The function's result, by compiled code; written into `out` where that is given."""
-        variant, leaves = self._find(args, kwargs)
-        if variant is not None:
-            return variant.run(leaves, out)
+        try:
+            call = take_apart(args, kwargs, self._static)
+        except Inline:
+            return self._as_it_is(args, kwargs, out)
+        variant = self._variant(call, args, kwargs)
+        if variant is None:
+            return self._as_it_is(args, kwargs, out)
+        result = variant.run(call.leaves, out)
+        if not variant.aimed_at and call.bare:
+            self._aim(variant, call)
+        return result
+
+    def _as_it_is(self, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Any:
         if out is not None:
             raise ArgumentError(
                 "jit: out= can't be used inside another transformation",
@@ -71,9 +86,12 @@ class Compiled:
             )
         return self._f(*args, **kwargs)
 
+    def _aim(self, variant: Variant, call: Call) -> None:
+        """Have later calls like this one go to machine code at once, if that is possible."""
+
     def program(self, *args: Any, **kwargs: Any) -> Program:
         """The program that runs for these arguments."""
-        return self._unit(args, kwargs, "program").program
+        return optimise(self._unit(args, kwargs, "program").whole)
 
     def llvm(self, *args: Any, **kwargs: Any) -> str:
         """The LLVM text that is compiled for these arguments."""
@@ -88,24 +106,17 @@ class Compiled:
 
     def clear(self) -> None:
         """Forget all compiled programs."""
-        self._cache = _Cache()
-        self._instances.clear()
+        self._cache.forget()
 
     # ---- finding and making programs -------------------------------------------------------------
 
-    def _find(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[Variant | None, list[Any]]:
-        """The compiled program for a call and its leaves; None if f is to run as it is."""
-        try:
-            call = take_apart(args, kwargs, self._static)
-        except Inline:
-            return None, []
+    def _variant(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Variant | None:
+        """The compiled program for a call; None if f is to run as it is."""
         for variant in self._cache.variants.get(call.key, ()):
             if variant.holds():
-                return variant, call.leaves
+                return variant
         with self._cache.lock:
-            return self._renewed(call, args, kwargs), call.leaves
+            return self._renewed(call, args, kwargs)
 
     def _renewed(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Variant | None:
         """The same where something around the function has changed, or nothing is known yet."""
@@ -156,7 +167,10 @@ class Compiled:
         return Variant(Unit(program), after, trace)
 
     def _unit(self, args: tuple[Any, ...], kwargs: dict[str, Any], what: str) -> Unit:
-        variant, _ = self._find(args, kwargs)
+        try:
+            variant = self._variant(take_apart(args, kwargs, self._static), args, kwargs)
+        except Inline:
+            variant = None
         if variant is None:
             raise ArgumentError(
                 f"jit: .{what}() needs plain arguments, not traced ones",
@@ -174,18 +188,56 @@ class Compiled:
             parameters = []
         return leaf_names(args, kwargs, self._static, parameters)
 
-    # ---- methods ---------------------------------------------------------------------------------
+    def __repr__(self) -> str:
+        return f"<compiled {self._f!r}>"
+
+
+class Bound(_Compiled):
+    """A compiled method of one object: `self` is part of the function, and what it reads of it."""
+
+    __call__ = _Compiled._call
+
+
+@aimed
+class Compiled(_Compiled):
+    """A compiled function. Calls go straight to machine code wherever they can."""
+
+    def __init__(self, f: Callable[..., Any], static: Static) -> None:
+        super().__init__(f, static, _Cache())
+        self._instances: dict[int, tuple[Callable[[], Any], _Cache]] = {}
+        self._fast: list[tuple[Variant, list[Any]]] = []
+        functools.update_wrapper(self, f, updated=())  # type: ignore[arg-type]
+        aim(self, self._call)
+
+    def clear(self) -> None:
+        """Forget all compiled programs."""
+        super().clear()
+        self._instances.clear()
+        self._fast.clear()
+        aim(self, self._call)
+
+    def _aim(self, variant: Variant, call: Call) -> None:
+        if OPEN[0] and (current().engine != "llvm" or current().check_nan):
+            return
+        with self._cache.lock:
+            variant.aimed_at = True
+            rest = [pair for pair in self._fast if pair[0].unit is not variant.unit]
+            self._fast = [(variant, call.leaves), *rest][:_MOST_ENTRIES]
+            # Each entry leaves what it can't do to the next one, the last to Python.
+            target: Callable[..., Any] = self._call
+            for known, leaves in reversed(self._fast):
+                failed = functools.partial(_again, known, self._call)
+                made = fast_entry(known, self._name(), leaves, target, failed)
+                target = made or target
+            aim(self, target)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        """As a method: `self` belongs to the function, and what it reads of it is watched."""
         if instance is None:
             return self
-        bound: Compiled = object.__new__(Compiled)
-        bound.__dict__.update(self.__dict__)
-        bound._f = MethodType(self._f, instance)
-        bound._static = self._static.bound()
-        bound._instances = {}
-        bound._cache = self._cache_of(instance)
+        method = MethodType(self._f, instance)
+        bound = Bound(method, self._static.bound(), self._cache_of(instance))
+        bound.__dict__.update((name, self.__dict__[name]) for name in _ABOUT if name in vars(self))
+        bound.__dict__["__wrapped__"] = method
         return bound
 
     def _cache_of(self, instance: Any) -> _Cache:
@@ -206,8 +258,15 @@ class Compiled:
         instances[number] = reference, _Cache()
         return instances[number][1]
 
-    def __repr__(self) -> str:
-        return f"<compiled {self._f!r}>"
+
+def _again(
+    variant: Variant, call: Callable[..., Any], state: int, *args: Any, out: Any = None
+) -> Any:
+    """Native code gave up: an interruption, or an error that the NumPy engine is to explain."""
+    native = variant.unit.native()
+    if state < 0 and native is not None:
+        native.raise_interruption()
+    return variant.run(list(args), out, plainly=True)
 
 
 def _whole_place(f: Callable[..., Any]) -> str | None:

@@ -46,7 +46,7 @@ def layout() -> Layout | None:
         array_descr=_HEAD + 5 * _POINTER,
         array_flags=_HEAD + 6 * _POINTER,
     )
-    return supposed if _holds(supposed) else None
+    return supposed if _complete() and _holds(supposed) else None
 
 
 def _word(item: Any, offset: int) -> int:
@@ -125,27 +125,34 @@ def maker(kind: type) -> int:
 
 
 def _function(name: str) -> int:
+    if not hasattr(ctypes.pythonapi, name):
+        return 0
     return ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value or 0
 
 
-def _numpy_functions() -> Any:
-    """NumPy's table of C functions."""
+def _new_array() -> int:
+    """The address of NumPy's PyArray_NewFromDescr; 0 if its table has changed."""
     capsule = np._core._multiarray_umath._ARRAY_API  # type: ignore[attr-defined]
     get = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)(
         _function("PyCapsule_GetPointer")
     )
     table = ctypes.cast(get(capsule, None), ctypes.POINTER(ctypes.c_void_p))
-    if table[_ARRAY_TYPE] != id(np.ndarray):
-        raise InternalError("NumPy's C functions are not where they have always been")
-    return table
+    return table[_ARRAY_NEW_FROM_DESCR] or 0 if table[_ARRAY_TYPE] == id(np.ndarray) else 0
+
+
+def _complete() -> bool:
+    """Whether every function is there that a call may need."""
+    table = dict(zip(API_NAMES, api().tolist(), strict=True))
+    calls = ("PyObject_Vectorcall", "_PyObject_MakeTpCall")
+    some = any(table[name] for name in calls)
+    return some and all(word for name, word in table.items() if name not in (*calls, "spare"))
 
 
 @functools.cache
 def api() -> np.ndarray[Any, np.dtype[np.int64]]:
     """The table of functions and objects that every plan points to."""
-    table = _numpy_functions()
     known = {
-        "PyArray_NewFromDescr": table[_ARRAY_NEW_FROM_DESCR],
+        "PyArray_NewFromDescr": _new_array(),
         "PyArray_Type": id(np.ndarray),
         "PyLong_Type": id(int),
         "PyTuple_Type": id(tuple),

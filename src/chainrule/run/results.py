@@ -16,7 +16,7 @@ from chainrule.ir.types import ArrayType, type_of
 _SMALL = 64  # entries of operands on which an equation may be tried
 
 
-class _Leaf(NamedTuple):
+class Leaf(NamedTuple):
     """Where one leaf of the result comes from.
 
     source: "computed", "input", "captured" or "constant"; number: which of them.
@@ -45,19 +45,19 @@ class Results:
         captured = {var.number: k for k, (var, _) in enumerate(program.captured)}
         made = {var.number: e for e in program.equations for var in e.outputs}
         wanted: dict[int, int] = {}
-        self.leaves: list[_Leaf] = []
+        self.leaves: list[Leaf] = []
         for out in program.outputs:
             if isinstance(out, Constant):
                 self.leaves.append(_constant(out.value))
             elif out.number in inputs:
-                self.leaves.append(_Leaf("input", inputs[out.number], out.type, False))
+                self.leaves.append(Leaf("input", inputs[out.number], out.type, False))
             elif out.number in captured:
-                self.leaves.append(_Leaf("captured", captured[out.number], out.type, False))
+                self.leaves.append(Leaf("captured", captured[out.number], out.type, False))
             else:
                 number = wanted.setdefault(out.number, len(wanted))
                 scalar = out.type.weak or (not out.type.shape and _is_scalar(made[out.number], out))
                 truth = _is_truth(made[out.number])
-                self.leaves.append(_Leaf("computed", number, out.type, scalar, truth=truth))
+                self.leaves.append(Leaf("computed", number, out.type, scalar, truth=truth))
         variables = {var.number: var for e in program.equations for var in e.outputs}
         self.program = dataclasses.replace(
             program, outputs=tuple(variables[number] for number in wanted), out_tree=None
@@ -150,10 +150,10 @@ def _check_target(target: Any, kind: ArrayType | None, name: str) -> None:
         )
 
 
-def _constant(value: Any) -> _Leaf:
+def _constant(value: Any) -> Leaf:
     numeric = isinstance(value, (bool, int, float, complex, np.generic, np.ndarray))
     kind = type_of(value) if numeric and np.asarray(value).dtype.kind in "biufc" else None
-    return _Leaf("constant", 0, kind, True, value)
+    return Leaf("constant", 0, kind, True, value)
 
 
 _COMPARISONS = ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")

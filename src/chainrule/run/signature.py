@@ -39,10 +39,12 @@ class Call(NamedTuple):
     Args:
         leaves: arrays and numbers, as they go into the program.
         key: equal for calls that may share a program.
+        bare: each argument is one leaf, and there's nothing else.
     """
 
     leaves: list[Any]
     key: tuple[Any, ...]
+    bare: bool = False
 
 
 class Static(NamedTuple):
@@ -84,7 +86,7 @@ def _bare(args: tuple[Any, ...]) -> Call | None:
             key.append(kind)
         else:
             return None
-    return Call(list(args), tuple(key))
+    return Call(list(args), tuple(key), True)
 
 
 def _general(args: tuple[Any, ...], kwargs: Mapping[str, Any], static: Static) -> Call:
@@ -104,7 +106,7 @@ def _general(args: tuple[Any, ...], kwargs: Mapping[str, Any], static: Static) -
             key.append(type(plain))
     bare = not kwargs and not fixed and len(found) == len(args) == len(leaves)
     if bare and all(leaf is a for leaf, a in zip(found, args, strict=True)):
-        return Call(leaves, tuple(key))
+        return Call(leaves, tuple(key), True)
     return Call(leaves, (tree, tuple(fixed), tuple(key)))
 
 

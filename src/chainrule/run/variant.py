@@ -28,12 +28,11 @@ class Unit:
     """A program and what runs it; each engine is made ready when it's first asked for."""
 
     def __init__(self, program: Program) -> None:
+        self.whole = program
         self.results = Results(program)
         self.recorded = self.results.program
         self.program = optimise(self.recorded)
-        self.compilable = all(
-            var.type.dtype.char in _COMPILED_DTYPES for var in self.program.variables()
-        )
+        self.compilable = _is_compilable(self.program)
         self._lock = threading.Lock()
         self._native: Any = None
         self._numpy: NumpyExecutable | None = None
@@ -61,6 +60,15 @@ class Unit:
         return self._checked
 
 
+def _is_compilable(program: Program) -> bool:
+    """Whether compiled code knows every dtype, also those in the bodies of loops."""
+    if any(var.type.dtype.char not in _COMPILED_DTYPES for var in program.variables()):
+        return False
+    values = [value for equation in program.equations for value in equation.params.values()]
+    parts = [part for v in values for part in (v if type(v) is tuple else (v,))]
+    return all(_is_compilable(part) for part in parts if isinstance(part, Program))
+
+
 class Variant:
     """A unit in surroundings in which it is right.
 
@@ -73,6 +81,7 @@ class Variant:
     def __init__(self, unit: Unit, state: State, trace: LiveTrace) -> None:
         self.unit = unit
         self.state = state
+        self.aimed_at = False  # whether an entry has been made for it, or tried
         places = {id(array): k for k, (_, array) in enumerate(state.arrays)}
         captured = (*unit.recorded.captured, *unit.program.captured)
         self.arrays: dict[int, np.ndarray] = {var.number: array for var, array in captured}
@@ -108,6 +117,18 @@ class Variant:
                 return False
         return all(array.tobytes() == held for array, held in self.contents)
 
+    def is_simple(self) -> bool:
+        """Whether names, cells, functions and arrays are all there is to look at."""
+        state = self.state
+        if self.contents or state.items or state.members:
+            return False
+        if any(name not in ("__code__", "__defaults__") for _, name, _ in state.attributes):
+            return False
+        return all(
+            array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative
+            for array in self.captured
+        )
+
     def renewed(self, state: State) -> Variant | None:
         """This variant in other surroundings that mean the same; None if they don't."""
         if state.facts != self.state.facts:
@@ -119,6 +140,7 @@ class Variant:
         other: Variant = object.__new__(Variant)
         other.__dict__.update(self.__dict__)
         other.state = state
+        other.aimed_at = False
         other.contents = [(now[id(array)], held) for array, held in self.contents]
         other.arrays = {
             number: state.arrays[self._places[number]][1] if number in self._places else array
@@ -127,11 +149,11 @@ class Variant:
         other._settle()
         return other if other.holds() else None
 
-    def run(self, leaves: list[Any], out: Any) -> Any:
-        """The function's result for these leaves."""
+    def run(self, leaves: list[Any], out: Any, *, plainly: bool = False) -> Any:
+        """The function's result for these leaves; `plainly`, by the NumPy engine."""
         results = self.unit.results
         targets = None if out is None else results.targets(out)
-        computed = self._computed(leaves, targets)
+        computed = self._computed(leaves, targets, plainly)
         if computed is targets and targets is not None:
             return out
         found = results.gather(computed, leaves, self.recorded)
@@ -140,14 +162,16 @@ class Variant:
             return out
         return unflatten(results.out_tree, found)
 
-    def _computed(self, leaves: list[Any], targets: list[np.ndarray] | None) -> list[Any]:
+    def _computed(
+        self, leaves: list[Any], targets: list[np.ndarray] | None, plainly: bool
+    ) -> list[Any]:
         """What the program computes; `targets` themselves where it could write into them."""
         settings = current()
         if settings.check_nan:
             return self.unit.checked()(leaves, self.recorded)
         captured = [normal(array) for array in self.captured]
         native = self.unit.native() if settings.engine == "llvm" else None
-        if native is None:
+        if native is None or plainly:
             return self.unit.numpy()(leaves, captured)
         direct = targets is not None and self._may_write(targets, [*leaves, *captured])
         try:

@@ -138,7 +138,11 @@ class Buffer(np.ndarray):
                 return
             root._seed(value, key)
         if not self.flags.writeable:
-            raise ArgumentError("this array is read-only", {"shape": self.shape})
+            raise ArgumentError(
+                "this array is read-only",
+                {"shape": self.shape},
+                fix="write to a copy: x = x.copy()",
+            )
         cell = root._cell
         assert cell is not None
         whole = root is self and cell.shape == self.shape
@@ -165,7 +169,10 @@ class Buffer(np.ndarray):
         trace = newest_of((value, *key))
         plain = self.view(np.ndarray)
         if trace is None:
-            raise TraceError("a value of a finished trace can't be written here")
+            raise TraceError(
+                "a value of a finished trace can't be written here",
+                fix="return it from its function, and use what the transformation returns",
+            )
         if self._lent:
             raise TraceError(
                 "a masked array, or one of another class, can't hold a traced value",
@@ -346,7 +353,10 @@ def _delegate(name: str) -> Callable[..., Any]:
         if type(value) is not Tracer:
             return _renewed(plain(value, *_strip(args), **kwargs))
         if not hasattr(value, name):
-            raise TraceError(f"{name}() can't be called on an array of traced values")
+            raise TraceError(
+                f"{name}() can't be called on an array of traced values",
+                fix="it has no memory of its own: call it outside the function, on the result",
+            )
         return getattr(value, name)(*args, **kwargs)
 
     method.__name__ = name

@@ -245,7 +245,9 @@ def explained(
     for k, a in enumerate(args):
         if not isinstance(a, (int, float, complex)) and not hasattr(a, "dtype"):
             return DtypeError(
-                f"{op.name}: an operand isn't a number", {f"operand {k}": repr(a)[:80]}
+                f"{op.name}: an operand isn't a number",
+                {f"operand {k}": repr(a)[:80]},
+                fix="traced values work with numbers and arrays of numbers; keep the rest apart",
             )
     try:
         op.type_rule(*map(type_of, args), **params)

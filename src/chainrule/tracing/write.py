@@ -125,7 +125,11 @@ def _place(index: tuple[Any, ...], shape: tuple[int, ...]) -> Place | None:
 def index_error(place: Any, shape: tuple[int, ...]) -> OutOfBoundsError:
     """An index that lies outside the array."""
     shown = ", ".join(map(str, place))
-    return OutOfBoundsError("an index lies outside the array", {"index": shown, "shape": shape})
+    return OutOfBoundsError(
+        "an index lies outside the array",
+        {"index": shown, "shape": shape},
+        fix="use an index from -n to n - 1 along an axis of length n",
+    )
 
 
 def _entry(value: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:

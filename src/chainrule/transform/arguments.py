@@ -222,6 +222,7 @@ def split_aux(result: Any, caller: str) -> tuple[Any, Any]:
         raise ArgumentError(
             f"{caller}: with has_aux=True the function must return (value, auxiliary)",
             {"returned": shown},
+            fix="end it with return value, auxiliary",
         )
     return result
 
@@ -250,7 +251,11 @@ def same_shape(value: Any, kind: ArrayType, what: str, caller: str) -> Any:
             f"give a {what} of shape {kind.shape}",
         )
     if array.dtype.kind not in "fciub":
-        raise DtypeError(f"{caller}: a {what} must be numeric", {what: array.dtype})
+        raise DtypeError(
+            f"{caller}: a {what} must be numeric",
+            {what: array.dtype},
+            fix="give floating-point numbers",
+        )
     dtype = kind.dtype if kind.dtype.kind in "fc" else np.dtype(float)
     if array.dtype.kind == "c" and dtype.kind != "c":
         raise DtypeError(

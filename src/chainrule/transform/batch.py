@@ -193,7 +193,9 @@ def _broadcast(axes: Any, tree: Any, what: str) -> list[int | None]:
         keys: Any = axes.keys() if isinstance(axes, dict) else range(len(axes))
         if len(axes) != len(tree):
             raise ArgumentError(
-                f"vmap: {what} doesn't fit the tree", {what: axes, "tree": outline(structure)}
+                f"vmap: {what} doesn't fit the tree",
+                {what: axes, "tree": outline(structure)},
+                fix="write one integer for all, or a tree of integers and None",
             )
         ordered = sorted(keys) if isinstance(axes, dict) else keys
         return [n for key in ordered for n in _broadcast(axes[key], tree[key], what)]
@@ -201,7 +203,9 @@ def _broadcast(axes: Any, tree: Any, what: str) -> list[int | None]:
         return [operator.index(axes)] * len(leaves)
     except TypeError:
         raise ArgumentError(
-            f"vmap: {what} must be an integer, None, or a tree of them", {what: repr(axes)}
+            f"vmap: {what} must be an integer, None, or a tree of them",
+            {what: repr(axes)},
+            fix="write one integer for all, or a tree of integers and None",
         ) from None
 
 

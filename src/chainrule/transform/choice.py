@@ -16,7 +16,7 @@ import numpy as np
 
 from chainrule.ir.primitive import Primitive
 from chainrule.ir.program import Program, Var
-from chainrule.ir.types import ArrayType
+from chainrule.ir.types import ArrayType, type_of
 from chainrule.ops.control import RULES, cond, output_types
 from chainrule.tracing.body import free
 from chainrule.tracing.stage import StageTrace, close, evaluate
@@ -47,12 +47,40 @@ def _types(branch: Program) -> list[ArrayType]:
 
 def _choose(p: Any, made: Sequence[Freed], *xs: Any) -> Any:
     """One cond of two programs, whose own arrays become operands of both."""
-    (first, here), (second, there) = made
-    branches = (
-        padded(first, len(here), [array_type(a) for a in there]),
-        padded(second, 0, [array_type(a) for a in here]),
-    )
-    return apply(cond, p, *here, *there, *xs, branches=branches)
+    seen, branches = shared(made)
+    return apply(cond, p, *seen, *xs, branches=branches)
+
+
+def shared(made: Sequence[Freed]) -> tuple[list[Any], Branches]:
+    """Programs whose first inputs are values of their own, as programs of all these values."""
+    seen: list[Any] = []
+    for _, values in made:
+        seen += [x for x in values if not any(_same(x, y) for y in seen)]
+    first, second = (_reading(program, values, seen) for program, values in made)
+    return seen, (first, second)
+
+
+def _same(left: Any, right: Any) -> bool:
+    if type(left) is Tracer and type(right) is Tracer:
+        alike = left.value is right.value and left.mark is right.mark and left.weak == right.weak
+        return alike and left.owner is right.owner
+    return left is right
+
+
+def _reading(program: Program, values: Sequence[Any], seen: Sequence[Any]) -> Program:
+    """The program with one input for each of the values seen, most of which it may not read."""
+    places = tuple(next((k for k, y in enumerate(values) if _same(x, y)), None) for x in seen)
+    kinds = tuple(type_of(x) for x in seen)
+
+    def make() -> Program:
+        start = 1 + max((var.number for var in program.variables()), default=-1)
+        heads = tuple(
+            Var(start + k, kind) if place is None else program.inputs[place]
+            for k, (place, kind) in enumerate(zip(places, kinds, strict=True))
+        )
+        return replace(program, inputs=(*heads, *program.inputs[len(values) :]))
+
+    return remembered(program, ("reading", places, kinds), make)
 
 
 def array_type(array: Any) -> ArrayType:

@@ -15,10 +15,11 @@ from chainrule.ops import control
 from chainrule.tracing.body import Staged, stage_body
 from chainrule.tracing.creation import as_traced_leaf, operand
 from chainrule.tracing.trace import apply, ground, resolve
+from chainrule.tracing.tracer import Tracer
 from chainrule.transform import choice, loop, repeat  # noqa: F401 - they enter their rules
 from chainrule.transform.arguments import check_callable
 from chainrule.transform.carry import Carry, cast, leaves_of, owned, start_of, strong
-from chainrule.transform.choice import padded
+from chainrule.transform.choice import shared
 
 # ---- cond ----------------------------------------------------------------------------------------
 
@@ -51,8 +52,13 @@ def cond(p: Any, f: Callable[..., Any], g: Callable[..., Any], *operands: Any) -
         >>> cr.vmap(cr.grad(safe_log))(np.array([-1.0, 2.0]))
         array([0. , 0.5])
     """
-    check_callable(f, "cond")
-    check_callable(g, "cond")
+    for function in (f, g):
+        if not callable(function):
+            raise ArgumentError(
+                "cond: both branches must be functions",
+                {"given": f"{type(function).__name__} {function!r}"[:80]},
+                "write cr.cond(p, lambda: a, lambda: b); between values np.where(p, a, b) chooses",
+            )
     p = _truth_value(operand(p), "cond", "the condition")
     if ground(p) is not None:
         return f(*operands) if bool(p) else g(*operands)
@@ -76,14 +82,9 @@ def cond(p: Any, f: Callable[..., Any], g: Callable[..., Any], *operands: Any) -
     for k, function in enumerate((f, g)):
         if any(a != b for a, b in zip(branches[k].leaves, wanted, strict=True)):
             branches[k] = branch(function, wanted)
-    taken, other = branches
-    here, there = [[type_of(x) for x in b.captured] for b in branches]
-    programs = (
-        padded(taken.program, len(here), there),
-        padded(other.program, 0, here),
-    )
-    values = (*taken.captured, *other.captured, *map(strong, leaves))
-    return unflatten(taken.tree, apply(control.cond, p, *values, branches=programs))
+    seen, programs = shared([(b.program, b.captured) for b in branches])
+    values = (*seen, *map(strong, leaves))
+    return unflatten(branches[0].tree, apply(control.cond, p, *values, branches=programs))
 
 
 def _agreed(taken: Staged, other: Staged) -> list[ArrayType]:
@@ -125,7 +126,7 @@ def scan(
     length: int | None = None,
     reverse: bool = False,
 ) -> tuple[Any, Any]:
-    """A loop over the rows of xs that carries a value along and stacks what each step gives.
+    """A loop over rows that carries a value along and stacks what its steps give.
 
     The same as
 
@@ -242,7 +243,11 @@ def _length(rows: list[Any], xs: Any, length: int | None) -> int:
         return next(iter(found))
     steps = _index(length, "scan: length")
     if steps < 0:
-        raise ArgumentError("scan: length must not be negative", {"length": steps})
+        raise ArgumentError(
+            "scan: length must not be negative",
+            {"length": steps},
+            "give the number of steps, 0 or more",
+        )
     if found and steps not in found:
         raise ShapeError(
             "scan: length is not that of xs",
@@ -384,10 +389,12 @@ def _index(value: Any, what: str) -> int:
     try:
         return operator.index(value)
     except TypeError:
-        raise ArgumentError(f"{what} must be an integer", {"given": repr(value)[:80]}) from None
+        raise ArgumentError(
+            f"{what} must be an integer", {"given": repr(value)[:80]}, "convert it: int(n)"
+        ) from None
 
 
 def _shown(result: Any) -> str:
     if isinstance(result, (tuple, list)):
         return f"{type(result).__name__} of {len(result)}"
-    return type(result).__name__
+    return "one array" if type(result) is Tracer else type(result).__name__

@@ -343,6 +343,7 @@ def _positions(numbers: Any, caller: str) -> tuple[int, ...]:
         raise ArgumentError(
             f"{caller}: nondiff_argnums must be positions, counted from 0",
             {"given": repr(numbers)},
+            fix="write nondiff_argnums=(1,) for the second argument",
         )
     return tuple(sorted(given))
 

@@ -163,6 +163,7 @@ def _by_formula(
         raise ArgumentError(
             "jacobian: mode='symbolic' takes its arguments by position",
             {"given by name": ", ".join(kwargs)},
+            fix="pass them by position, or choose mode='auto'",
         )
     formula = symbolic(f, *args)
     positions = chosen(argnums, len(args), "jacobian")

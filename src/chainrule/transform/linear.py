@@ -84,7 +84,11 @@ def plainly_finite(x: Any) -> bool:
 
 def undefined(op: Primitive, place: Place | None) -> DomainError:
     reason = op.derivative.reason if isinstance(op.derivative, Undefined) else ""
-    return DomainError(f"{op.name} has no derivative: {reason}", where=place or "")
+    return DomainError(
+        f"{op.name} has no derivative: {reason}",
+        fix="leave it out of the derivative with cr.stop_gradient(x)",
+        where=place or "",
+    )
 
 
 # ---- forward -------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from chainrule.ir.primitive import Primitive
 from chainrule.ir.program import Constant, Operand, Program
 from chainrule.ir.types import ArrayType, type_of
 from chainrule.ops.boundary import Callee, unseen
+from chainrule.ops.control import UNROLLED
 from chainrule.tracing.body import Body, Run, trace_body
 from chainrule.tracing.creation import has_traced, operand
 from chainrule.tracing.record import RecordTrace
@@ -117,6 +118,7 @@ class Site:
                 raise ArgumentError(
                     f"custom_vjp: bwd's cotangent {number} has another tree than its argument",
                     {"argument": outline(tree), "cotangent": outline(structure)},
+                    fix="put it together as the argument is; None means no derivative",
                 )
             leaves += found
         answers: list[Any] = []
@@ -175,6 +177,8 @@ def _formula(program: Program) -> Callable[..., list[Any] | None]:
 
         for equation in program.equations:
             op = equation.primitive
+            if op in UNROLLED:
+                return None
             if op.symbolic is None:
                 raise UnsupportedError(
                     f"symbolic: {op.name} has no formula in SymPy",
@@ -241,6 +245,7 @@ def body_leaves(body: Body, tree: Any, what: str, caller: str) -> tuple[Any, ...
         raise ArgumentError(
             f"{caller}: the rule's {what} has another tree than the function's result",
             {"result": outline(body.tree), what: outline(structure)},
+            fix="return it put together as the function's result is",
         )
     return tuple(
         _fitting(leaves[k], tangent_type(body.leaves[k]), f"the rule's {what}", caller)

@@ -255,13 +255,13 @@ class _Reader:
         varying = any(isinstance(i, Var) and i.number in self.known for i in equation.inputs)
         if not varying:
             return
-        if op.symbolic is None:
+        if op.symbolic is None and op not in UNROLLED:
             if all(var.type.dtype.kind in "iub" for var in equation.outputs):
                 return  # positions and choices: the formula holds where they are what they are here
             raise _no_formula(equation)
         operands = [self._operand(equation, k) for k in range(len(equation.inputs))]
         try:
-            found = op.symbolic(self.sympy, *operands, **params)
+            found = None if op.symbolic is None else op.symbolic(self.sympy, *operands, **params)
         except NotImplementedError as error:
             raise _no_formula(equation) from error
         except UnsupportedError as error:

@@ -54,10 +54,11 @@ def ndtr(x: Node) -> Node:
     size = below(abs(x), _ZERO[x.kind] * 1.5)
     first, second = _INVERSE_ROOT_2[x.kind]
     u, lost = two_product(size, first)
-    far = _tail(u, two_product(size, size * 0.5), fma(size, second, lost), 0.5)
-    v = x * first
-    half = v * 0.5
-    near = 0.5 + fma(half, polynomial(v * v, ERF[x.kind]), half)
+    lost = fma(size, second, lost)
+    far = _tail(u, two_product(size, size * 0.5), lost, 0.5)
+    half = copysign(u, x) * 0.5
+    tail = fma(half, polynomial(u * u, ERF[x.kind]), select(x < 0.0, -lost, lost) * 0.5)
+    near = (0.5 + half) + tail
     return select(abs(x) < 0.7, near, select(x < 0.0, far, 1 - far))
 
 

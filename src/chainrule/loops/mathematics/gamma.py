@@ -171,9 +171,7 @@ def _sine_of_turns(size: Node) -> Pair:
     fraction = abs(size - rint(size))
     narrow = fraction < 0.25
     sine, cosine = sine_cosine_parts(_half_turns(select(narrow, fraction, 0.5 - fraction)))
-    return fast_two_sum(
-        select(narrow, sine[0], cosine[0]), select(narrow, sine[1], cosine[1])
-    )
+    return fast_two_sum(select(narrow, sine[0], cosine[0]), select(narrow, sine[1], cosine[1]))
 
 
 def _half_turns(x: Node) -> Pair:
@@ -201,12 +199,13 @@ def digamma_negative(x: Node) -> Node:
     quadrant = select(narrow, g.const(1, "u64"), g.const(0, "u64"))
     angle = _half_turns(select(narrow, size, size - 0.5))
     part = -2 * QUARTER_TURN["f64"][0] * tangent_at(angle, quadrant, g.const(0, "u64"))
-    y = _digamma_positive(1 - x) - select(fraction < 0.0, -part, part)
+    y = _digamma_positive(*two_sum(g.const(1.0, "f64"), -x)) - select(fraction < 0.0, -part, part)
     y = select(abs(x) < layout(x).digit, -1 / x, y)
     return select(fraction.eq(0.0) & x.ne(0.0), _NAN, y)
 
 
-def _digamma_positive(x: Node) -> Node:
+def _digamma_positive(x: Node, more: Node | None = None) -> Node:
+    """ψ(x + more), where x < 3 and elsewhere ψ(x)."""
     g = x.graph
     far = x >= _FAR
     zero, one = g.const(0.0, x.kind), g.const(1.0, x.kind)
@@ -220,7 +219,7 @@ def _digamma_positive(x: Node) -> Node:
         top = select(taken, fma(top, term, bottom), top)
         bottom = select(taken, bottom * term, bottom)
     first, second = _ROOT[x.kind]
-    rest = select(low, x - (y - 1.0), zero) - second
+    rest = select(low, x - (y - 1.0), zero if more is None else more) - second
     core, lost = parts_product((y - first, rest), polynomial_parts(y - 2.0, DIGAMMA[x.kind], 1))
     inverse = 1 / bottom
     part = top * inverse

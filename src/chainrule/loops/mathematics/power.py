@@ -43,7 +43,7 @@ def power(x: Node, y: Node) -> Node:
     """x to the power y, with every special case of C's pow."""
     size = abs(x)
     high, low = log2_parts(size)
-    high = select(size.eq(0.0), -_INFINITY, select(size.eq(_INFINITY), _INFINITY, high))
+    high = select(size.eq(0.0), -_INFINITY, select(size < _INFINITY, high, size))
     product, lost = two_product(y, high)
     result = exp2_parts(product, fma(y, low, lost))
     whole = y.eq(rint(y))
@@ -51,7 +51,6 @@ def power(x: Node, y: Node) -> Node:
     odd = whole & half.ne(rint(half))
     result = select((x < 0.0) & (size < _INFINITY) & ~whole, _NAN, result)
     result = select(odd, copysign(result, x), result)
-    result = select(is_nan(x) | is_nan(y), x + y, result)
     one = x.eq(1.0) | y.eq(0.0) | (x.eq(-1.0) & abs(y).eq(_INFINITY))
     return select(one, 1.0, result)
 

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from chainrule.loops.mathematics.arithmetic import Pair, layout, polynomial, quotient
+from chainrule.loops.mathematics.arithmetic import (
+    Pair,
+    fast_two_sum,
+    layout,
+    polynomial,
+    quotient,
+    two_product,
+    two_sum,
+)
 from chainrule.loops.mathematics.coefficients import COS, SIN
 from chainrule.loops.mathematics.huge import huge_angle
 from chainrule.loops.scalar import Node, bits, cast, fma, rare, select
@@ -33,10 +41,8 @@ def cos(x: Node) -> Node:
 
 def tan(x: Node) -> Node:
     """The tangent, of radians."""
-    first, rest, k, shifted = _less_quarter_turns(abs(x))
-    r = first + rest
-    lost = (first - r) + rest
-    y = tangent_at((r, lost), bits(shifted, layout(x).whole), bits(x, layout(x).whole))
+    angle, quadrant = _reduced_parts(abs(x))
+    y = tangent_at(angle, quadrant, bits(x, layout(x).whole))
     y = select(x.eq(0.0), x, y)
     return rare(abs(x) >= _LIMIT[x.kind], "tan_huge", y, x)
 
@@ -66,20 +72,26 @@ def _sum(reduced: tuple[Pair, Node]) -> tuple[Node, Node]:
 
 def _reduced(size: Node) -> tuple[Node, Node]:
     """r, |r| ≤ ¼·π, and a number whose last two bits are the quadrant."""
-    first, rest, _, shifted = _less_quarter_turns(size)
-    return first + rest, bits(shifted, layout(size).whole)
+    high, k, quadrant = _less_quarter_turns(size)
+    _, second, third = QUARTER_TURN[size.kind]
+    return fma(-k, third, fma(-k, second, high)), quadrant
 
 
-def _less_quarter_turns(size: Node) -> tuple[Node, Node, Node, Node]:
+def _reduced_parts(size: Node) -> tuple[Pair, Node]:
+    """The same with r in two parts."""
+    high, k, quadrant = _less_quarter_turns(size)
+    _, second, third = QUARTER_TURN[size.kind]
+    product, lost = two_product(k, second)
+    high, low = two_sum(high, -product)
+    return fast_two_sum(high, fma(-k, third, low - lost)), quadrant
+
+
+def _less_quarter_turns(size: Node) -> tuple[Node, Node, Node]:
+    """|x| - k·½·π but for what that number lacks to ½·π, which is exact; k; and k's last bits."""
     form = layout(size)
     shifted = fma(size, _INVERSE, form.shifter)
     k = shifted - form.shifter
-    first, second, third = QUARTER_TURN[size.kind]
-    # The first difference is exact. So is the second but for what is lost to |r|'s own size.
-    high = fma(-k, first, size)
-    both = fma(-k, second, high)
-    lost = fma(-k, second, high - both)
-    return both, fma(-k, third, lost), k, shifted
+    return fma(-k, QUARTER_TURN[size.kind][0], size), k, bits(shifted, form.whole)
 
 
 def sine_at(r: Node, quadrant: Node, sign: Node) -> Node:

@@ -1,0 +1,137 @@
+"""The entry in machine code for a compiled function's commonest calls, where one is possible."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.base.trees import LEAF, flatten
+from chainrule.ir.program import Program
+from chainrule.ir.types import type_of
+from chainrule.run.call import Call, Input, Output
+from chainrule.run.entry import entry
+from chainrule.run.layout import layout
+from chainrule.run.results import Leaf
+from chainrule.run.threads import pool
+from chainrule.run.variant import Variant
+
+_SHORT = 4096  # entries; a program of fewer is over before another thread could run
+_LOOPS = ("scan", "while", "while_transpose")
+_PYTHON = {"f": float, "i": int, "c": complex}
+
+
+def fast_entry(
+    variant: Variant,
+    name: str,
+    leaves: Sequence[Any],
+    fallback: Callable[..., Any],
+    failed: Callable[..., Any],
+) -> Callable[..., Any] | None:
+    """A built-in function for calls with arguments like these, each a bare array or number.
+
+    None where more has to be looked at than it can: attributes, items, trees of results.
+    """
+    native = variant.unit.native()
+    outputs = _outputs(variant)
+    if native is None or outputs is None or not variant.is_simple():
+        return None
+    words = _words(variant)
+    if words is None:
+        return None
+    inputs = [
+        Input(type(leaf), type_of(leaf).dtype, np.shape(leaf) if type(leaf) is np.ndarray else ())
+        for leaf in leaves
+    ]
+    context = [ctypes.cast(f, ctypes.c_void_p).value or 0 for f in native.callbacks_in_c()]
+    return entry(
+        Call(
+            name,
+            native.machine.address("run"),
+            inputs,
+            outputs,
+            fallback,
+            failed,
+            many=variant.unit.results.out_tree is not LEAF,
+            captured=variant.captured,
+            context=[*context, pool().address],
+            scratch=native.module.scratch,
+            names=variant.state.pairs,
+            cells=variant.state.cells,
+            words=words,
+            release=bool(native.callbacks) or _is_long(variant.unit.program),
+            keep=(native, variant),
+        )
+    )
+
+
+def _words(variant: Variant) -> list[tuple[int, int]] | None:
+    """What else must stay as it is: the code of functions, the memory and shape of arrays."""
+    at = layout()
+    if at is None:
+        return None
+    rows = []
+    for function, name, value in variant.state.attributes:
+        offset = _place_in_functions(name)
+        if offset is None:
+            return None
+        rows.append((id(function) + offset, id(value)))
+    for array in variant.captured:
+        shape = _word(id(array) + at.array_shape)
+        places = [id(array) + k for k in (at.array_data, at.array_descr, at.array_ndim)]
+        places += [id(array) + at.array_shape, *(shape + 8 * k for k in range(array.ndim))]
+        rows += [(place, _word(place)) for place in places]
+    return rows
+
+
+def _word(address: int) -> int:
+    return ctypes.c_int64.from_address(address).value
+
+
+@functools.cache
+def _place_in_functions(name: str) -> int | None:
+    """Where functions keep their code, or their defaults; None when it can't be found."""
+
+    def one(x: int = 1) -> None: ...
+
+    def two(x: int = 2, y: int = 3) -> None: ...
+
+    found = [
+        {k for k in range(0, type(f).__basicsize__, 8) if _word(id(f) + k) == id(getattr(f, name))}
+        for f in (one, two)
+    ]
+    return found[0].pop() if len(found[0]) == 1 and found[0] == found[1] else None
+
+
+def _outputs(variant: Variant) -> list[Output] | None:
+    """What the results are made as; None where that takes Python."""
+    results = variant.unit.results
+    tree = results.out_tree
+    flat = tree is LEAF or tree == flatten((0.0,) * len(results.leaves))[1]
+    if not flat or not results.direct:
+        return None
+    kinds = [_kind(leaf) for leaf in results.leaves]
+    if any(kind is None for kind in kinds):
+        return None
+    return [
+        Output(kind, leaf.kind.dtype, leaf.kind.shape)
+        for kind, leaf in zip(kinds, results.leaves, strict=True)
+        if kind is not None and leaf.kind is not None
+    ]
+
+
+def _kind(leaf: Leaf) -> type | None:
+    if leaf.kind is None or leaf.truth:
+        return None
+    if leaf.kind.weak:
+        return _PYTHON.get(leaf.kind.dtype.kind)
+    return leaf.kind.dtype.type if leaf.scalar and not leaf.kind.shape else np.ndarray
+
+
+def _is_long(program: Program) -> bool:
+    return any(var.type.size > _SHORT for var in program.variables()) or any(
+        equation.primitive.name in _LOOPS for equation in program.equations
+    )
