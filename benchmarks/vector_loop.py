@@ -75,7 +75,10 @@ class Loops:
                     arguments=", ".join(f"{vector} %x{k}" for k in range(count)),
                     function=library.need(name, [kind] * count, width),
                     lanes=width,
-                    **{"loads": loads, "vector": vector, "single": single, "size": size},
+                    loads=loads,
+                    vector=vector,
+                    single=single,
+                    size=size,
                 )
             )
         names = [f"{name}_{kind}" for name, kind, _ in wanted]

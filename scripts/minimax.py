@@ -141,7 +141,9 @@ def _stirling_rest(x: mpf) -> mpf:
     # Far out almost all digits are lost in the difference; the series has no such trouble.
     if x > 100:
         terms = range(1, 12)
-        return mp.fsum(mp.bernoulli(2 * k) / (2 * k * (2 * k - 1) * x ** (2 * k - 1)) for k in terms)
+        return mp.fsum(
+            mp.bernoulli(2 * k) / (2 * k * (2 * k - 1) * x ** (2 * k - 1)) for k in terms
+        )
     return mp.loggamma(x) - (x - mpf(1) / 2) * mp.log(x) + x - mp.log(2 * mp.pi) / 2
 
 

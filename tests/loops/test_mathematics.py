@@ -221,7 +221,10 @@ def near(kind: str, points: list[float], rng: np.random.Generator, count: int) -
         for point in np.array(points, dtype):
             steps = rng.choice([-1.0, 1.0], count) * close
             around = [point + k * np.spacing(point) for k in range(-3, 4)]
-            parts += [(point + max(abs(point), 1e-3) * steps).astype(dtype), np.array(around, dtype)]
+            parts += [
+                (point + max(abs(point), 1e-3) * steps).astype(dtype),
+                np.array(around, dtype),
+            ]
     return np.concatenate(parts)
 
 

@@ -22,17 +22,17 @@ CASES = {
         lambda: cr.cond(V > 0, lambda: 1.0, lambda: 2.0),
         cr.ShapeError,
         """cond: the condition must be a single truth value
-  the condition: bool[3]
-  where:         HERE
-  fix:           reduce it with np.any(p) or np.all(p); np.where(p, a, b) chooses entry by entry""",
+  given: bool[3]
+  where: HERE
+  fix:   reduce it with np.any(p) or np.all(p); np.where(p, a, b) chooses entry by entry""",
     ),
     "a loop's condition with several entries": (
         lambda: cr.while_loop(lambda c: c < 3, lambda c: c + 1, V),
         cr.ShapeError,
         """while_loop: what cond returns must be a single truth value
-  what cond returns: bool[3]
-  where:             HERE
-  fix:               reduce it with np.any(p) or np.all(p); np.where(p, a, b) chooses entry by entry""",
+  given: bool[3]
+  where: HERE
+  fix:   reduce it with np.any(p) or np.all(p); np.where(p, a, b) chooses entry by entry""",
     ),
     "Python's if in a body": (
         lambda: cr.scan(lambda c, x: (c if x > 0 else -c, x), 1.0, V),
@@ -77,7 +77,7 @@ CASES = {
         """cond: the two functions return different shapes
   first:  f64[3]
   second: f64
-  where:  test_control_messages.py:17 in <lambda>
+  where:  test_control_messages.py:16 in <lambda>
   fix:    return the same shape from both: np.broadcast_to(x, shape), np.reshape""",
     ),
     "branches of two trees": (
@@ -86,7 +86,7 @@ CASES = {
         """cond: the two functions return different trees
   first:  (*, *)
   second: *
-  where:  test_control_messages.py:17 in <lambda>
+  where:  test_control_messages.py:16 in <lambda>
   fix:    return the same tree from both""",
     ),
     "branches of two dtypes": (
@@ -95,7 +95,7 @@ CASES = {
         """cond: the two functions return different dtypes
   first['a']:  f32
   second['a']: f64
-  where:       test_control_messages.py:17 in <lambda>
+  where:       test_control_messages.py:16 in <lambda>
   fix:         convert one of them: x.astype(dtype)""",
     ),
     "a branch that isn't a function": (

@@ -191,6 +191,22 @@ def ruled(ops: Any, a: Any, x: Any) -> Any:
     return np.sum(last**2)
 
 
+@cr.custom_vjp
+def doubled(x: Any, k: Any) -> Any:
+    return np.sin(x) * k
+
+
+doubled.defvjp(
+    lambda x, k: (np.sin(x) * k, (x, k)),
+    lambda kept, g: (g * np.cos(kept[0]) * kept[1], np.sum(g * np.sin(kept[0]))),
+)
+
+
+def ruled_backwards(ops: Any, a: Any, x: Any) -> Any:
+    last, ys = ops.scan(lambda c, row: (doubled(c * row, a[0]) + a, np.sum(c)), a, x)
+    return np.sum(last**2) + np.sum(ys)
+
+
 def pushed(ops: Any, a: Any, x: Any) -> Any:
     def body(c: Any, row: Any) -> Any:
         value, slope = cr.jvp(lambda c: np.sin(c) * a, (c,), (row,))
@@ -220,7 +236,7 @@ def loop_in_while(ops: Any, a: Any, x: Any) -> Any:
 
 PROGRAMS = [
     recurrent, backwards, chosen, counted, newton, growing, nested, trees, without_rows, nothing,
-    written, descent, forgetful, ruled, pushed, batched_inside, loop_in_while,
+    written, descent, forgetful, ruled, ruled_backwards, pushed, batched_inside, loop_in_while,
 ]  # fmt: skip
 
 A = np.array([0.45, -0.3, 0.8])
@@ -608,6 +624,30 @@ def test_a_view_that_waits_for_a_write_is_read_in_a_body() -> None:
     mine, plain = functools.partial(f, cr), functools.partial(f, Plain)
     assert_same(mine(A), plain(A))
     assert_same(cr.grad(mine)(A), cr.grad(plain)(A))
+
+
+def test_arguments_that_are_not_differentiated() -> None:
+    def f(x: Any, rate: float, count: int) -> Any:
+        return cr.scan(lambda c, row: (c * rate + row, None), 0.0, x)[0] * count
+
+    def plain(x: Any, rate: float, count: int) -> Any:
+        return Plain.scan(lambda c, row: (c * rate + row, None), 0.0, x)[0] * count
+
+    assert_same(cr.grad(f)(A, 0.5, 3), cr.grad(plain)(A, 0.5, 3))
+    assert_same(cr.grad(f, 1)(A, 0.5, 3), cr.grad(plain, 1)(A, 0.5, 3))
+    single = np.float32(A)
+    assert cr.grad(f)(single, 0.5, 3).dtype == np.float32
+
+
+def test_a_loop_that_is_not_chosen_never_counts() -> None:
+    loops = (
+        lambda x: cr.fori_loop(0, 2, lambda i, c: np.sqrt(c), x),
+        lambda x: cr.while_loop(lambda c: c > 0.5, lambda c: np.sqrt(c) - 0.5, np.sqrt(x)),
+        lambda x: cr.scan(lambda c, _: (np.log(c), None), x, None, length=1)[0],
+    )
+    for loop in loops:
+        with np.errstate(all="ignore"):
+            assert cr.grad(lambda x, loop=loop: np.where(x > 0, loop(x), 0.0))(0.0) == 0.0
 
 
 # ---- what else works on loops --------------------------------------------------------------------

@@ -93,9 +93,7 @@ done:
         else:
             slow = f"{full}.lanes"
             self.texts[slow] = self._lane_by_lane(slow, one, node, lanes)
-            names = ", ".join(
-                [f"{condition} %c", f"{here} %otherwise", *inside]
-            )
+            names = ", ".join([f"{condition} %c", f"{here} %otherwise", *inside])
             reduce = f"@llvm.vector.reduce.or.v{lanes}i1"
             self.declarations.add(f"declare i1 {reduce}({condition})")
             body = f"""

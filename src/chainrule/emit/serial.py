@@ -67,7 +67,7 @@ class SerialPrinter(KernelPrinter):
         self.operand(store.offset, 1)
         byte = memory_kind(kind)
         pointer = self._pointer(store.target, kind, self._name(store.offset, False), section)
-        found = self._load_there(byte, lanes, pointer, 1, section)
+        found = self._load_there(byte, lanes, pointer, 1, self.rest_of(store.offset), section)
         if kind != "i1":
             return found
         zero = "0" if lanes == 1 else "zeroinitializer"

@@ -12,6 +12,7 @@ from chainrule.loops.nest import Targets
 from chainrule.loops.value import Value, strides
 
 _ALIGN = 64
+_PAGE, _STAGGER = 4096, 320
 
 
 @dataclass(eq=False)
@@ -195,6 +196,8 @@ class _Arena:
             _, start, end = heapq.heappop(self.used)
             self._give_back(start, end)
         size = -(-size // 8) * 8
+        if size >= _PAGE:
+            size += _STAGGER  # else arrays of whole pages would all meet in the same cache lines
         align = _ALIGN if size > 8 else 8
         for k, (start, end) in enumerate(self.free):
             at = -(-start // align) * align

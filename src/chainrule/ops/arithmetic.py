@@ -270,4 +270,11 @@ def _at_least(x: Any, dtype: np.dtype[Any]) -> Any:
 
 @implements(np.ldexp)
 def _ldexp(x: Any, n: Any, /) -> Any:
+    x, n = TABLE["operand"](x), TABLE["operand"](n)
+    if np.result_type(x).kind == "c" or np.result_type(n).kind not in "biu":
+        raise DtypeError(
+            "ldexp: needs a real number and an integer exponent",
+            {"operand 0": type_of(x), "operand 1": type_of(n)},
+            "write x * 2.0**n",
+        )
     return np.multiply(x, np.exp2(TABLE["astype"](n, x.dtype)))

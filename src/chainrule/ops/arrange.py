@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import operator
+import warnings
 from typing import Any
 
 import numpy as np
 
 from chainrule.base.errors import DtypeError, ShapeError
+from chainrule.base.place import user_frame
 from chainrule.ir.primitive import Case, Draw, Flat, Linear, Primitive
 from chainrule.ir.types import ArrayType, type_of
 from chainrule.ops.family import (
@@ -360,6 +362,19 @@ truncate = primitive(
 )
 
 
+def _warn_of_complex() -> None:
+    """NumPy's own warning, at the user's line."""
+    frame = user_frame()
+    if frame is not None:
+        warnings.warn_explicit(
+            "Casting complex values to real discards the imaginary part",
+            np.exceptions.ComplexWarning,
+            frame.f_code.co_filename,
+            frame.f_lineno,
+            registry=frame.f_globals.setdefault("__warningregistry__", {}),
+        )
+
+
 @implements("astype", np.astype)
 def _astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
     wanted = np.dtype(dtype)
@@ -371,10 +386,11 @@ def _astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> 
         )
     if type(x) is not Tracer:
         return np.asarray(x).astype(wanted)
+    if wanted.kind in "fiu" and x.dtype.kind == "c":
+        _warn_of_complex()
+        x = np.real(x)
     if wanted.kind in "iub" and x.dtype.kind in "fc":
         return apply(truncate, x, dtype=wanted)
-    if wanted.kind != "c" and x.dtype.kind == "c":
-        x = np.real(x)
     return apply(astype, x, dtype=wanted)
 
 

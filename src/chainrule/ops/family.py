@@ -96,7 +96,9 @@ def elementwise_type(ufunc: Any) -> Rule:
             raise DtypeError(
                 f"{ufunc.__name__}: no such operation for these dtypes",
                 {f"operand {k}": t for k, t in enumerate(types)},
-                fix="convert with x.astype(float), or x.astype(int), which has no derivative",
+                "take np.real(x), np.imag(x) or np.abs(x)"
+                if any(t.dtype.kind == "c" for t in types)
+                else "convert with x.astype(float), or x.astype(int), which has no derivative",
             ) from error
         return ArrayType(shape, dtype)
 

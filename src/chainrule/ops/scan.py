@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.base.errors import ShapeError
+from chainrule.base.errors import DtypeError, ShapeError
 from chainrule.ir.primitive import Case, Custom, Draw, Linear, Multilinear, Primitive
-from chainrule.ir.types import ArrayType, result_dtype
+from chainrule.ir.types import ArrayType, result_dtype, type_of
 from chainrule.ops import sum_loops
 from chainrule.ops.family import normal_axis, primitive, structural
 from chainrule.tracing.table import TABLE, Handler, implements
@@ -366,6 +366,12 @@ def _correlate(a: Any, v: Any, mode: Any = "valid") -> Any:
 def _interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None) -> Any:
     """Straight lines between samples; at a sample the slope is that of the line to its right."""
     x, xp, fp = map(TABLE["operand"], (x, xp, fp))
+    if np.result_type(x, xp).kind == "c":
+        raise DtypeError(
+            "interp: only the values fp may be complex",
+            {"x": type_of(x), "xp": type_of(xp)},
+            "take np.real(x), np.imag(x) or np.abs(x)",
+        )
     count = np.shape(xp)[0]
     if count == 1:
         inside = np.broadcast_to(fp[0], np.shape(x)) + 0.0 * x

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.base.errors import DomainError, ShapeError, UnsupportedError
+from chainrule.base.errors import DomainError, DtypeError, ShapeError, UnsupportedError
 from chainrule.ir.primitive import Case, Custom, Draw, Flat, Irregular, Linear, Primitive
-from chainrule.ir.types import ArrayType
+from chainrule.ir.types import ArrayType, type_of
 from chainrule.ops import order_loops, sum_loops
 from chainrule.ops.family import normal_axes, normal_axis, ones_at, primitive
 from chainrule.tracing.table import TABLE, implements
@@ -300,7 +300,16 @@ def _at_fractions(
             fix="give it an entry, or ask x.size first",
         )
     kind = np.result_type(ordered, q)
+    if kind.kind == "c" and what != "nanmedian":
+        raise DtypeError(
+            f"{what}: complex numbers have no order that quantiles could follow",
+            {"array": type_of(a), "q": type_of(q)},
+            "take np.real(x), np.imag(x) or np.abs(x)",
+        )
     ordered = ordered if ordered.dtype == kind else TABLE["astype"](ordered, kind)
     found = among(ordered, np.reshape(q, (-1,)))
-    found = np.reshape(found, (*np.shape(q), *np.shape(ordered)[:-1]))
+    if np.ndim(q) == 0:
+        found = found[0]  # a scalar where nothing but the one entry is left, as NumPy's
+    else:
+        found = np.reshape(found, (*np.shape(q), *np.shape(ordered)[:-1]))
     return np.reshape(found, (*np.shape(q), *ones_at(np.shape(a), axes))) if keepdims else found

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.base.errors import UnsupportedError
+from chainrule.base.errors import DtypeError, UnsupportedError
 from chainrule.ir.primitive import Case, Draw, Irregular, Partials, Primitive, Rule, Scalar
 from chainrule.ops import float_loops
-from chainrule.ir.types import ArrayType
+from chainrule.ir.types import ArrayType, type_of
 from chainrule.ops.family import binary, each, elementwise_batch, elementwise_type, primitive, unary
 from chainrule.tracing.table import TABLE, implements, implements_special
 from chainrule.tracing.trace import apply
@@ -179,13 +179,23 @@ def _polygamma_value(x: Any, order: int) -> Any:
     return np.asarray(scipys("polygamma")(order, x)).astype(_float_type(np.asarray(x).dtype))[()]
 
 
+def _polygamma_type(x: ArrayType, order: int) -> ArrayType:
+    if x.dtype.kind == "c":
+        raise DtypeError(
+            "polygamma: no such operation for complex numbers, nor a derivative of digamma or gamma",
+            {"operand": x, "order": order},
+            "take np.real(x); or give the derivative with cr.custom_jvp",
+        )
+    return ArrayType(x.shape, _float_type(x.dtype))
+
+
 def _float_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return dtype if dtype.kind in "fc" else np.dtype(float)
 
 
 polygamma: Primitive = primitive(
     name="polygamma",
-    type_rule=lambda x, order: ArrayType(x.shape, _float_type(x.dtype)),
+    type_rule=_polygamma_type,
     value=_polygamma_value,
     derivative=Partials(lambda y, x, order: apply(polygamma, x, order=order + 1)),
     batch=elementwise_batch,
@@ -388,7 +398,18 @@ for _op, _name in ((bessel_j, "j"), (bessel_i, "i")):
     for _order in (0, 1):
         implements_special(f"{_name}{_order}")(_fixed(_op, _order))
 
-implements(np.i0, lists=True)(lambda x: apply(bessel_i, TABLE["operand"](x), order=0))
+
+@implements(np.i0, lists=True)
+def _i0(x: Any) -> Any:
+    x = TABLE["operand"](x)
+    if np.result_type(x).kind == "c":
+        raise DtypeError(
+            "i0: no such operation for complex numbers",
+            {"array": type_of(x)},
+            "use scipy.special.iv(0, x)",
+        )
+    return apply(bessel_i, x, order=0)
+
 
 
 def _of_order(op: Primitive, name: str) -> Callable[[Any, Any], Any]:

@@ -6,7 +6,6 @@ import functools
 import inspect
 import operator
 import os
-import threading
 import weakref
 from collections.abc import Callable, Sequence
 from types import MethodType
@@ -32,7 +31,7 @@ from chainrule.run.signature import (
     rebuilt,
     take_apart,
 )
-from chainrule.run.variant import Unit, Variant
+from chainrule.run.variant import COMPILING, Unit, Variant
 from chainrule.tracing.tracer import Tracer
 from chainrule.transform.arguments import check_callable
 
@@ -49,7 +48,6 @@ class _Cache:
     def __init__(self) -> None:
         self.variants: dict[Any, tuple[Variant, ...]] = {}
         self.retraces = Retraces()
-        self.lock = threading.RLock()
 
     def forget(self) -> None:
         self.variants = {}
@@ -115,7 +113,7 @@ class _Compiled:
         for variant in self._cache.variants.get(call.key, ()):
             if variant.holds():
                 return variant
-        with self._cache.lock:
+        with COMPILING:
             return self._renewed(call, args, kwargs)
 
     def _renewed(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Variant | None:
@@ -219,7 +217,7 @@ class Compiled(_Compiled):
     def _aim(self, variant: Variant, call: Call) -> None:
         if OPEN[0] and (current().engine != "llvm" or current().check_nan):
             return
-        with self._cache.lock:
+        with COMPILING:
             variant.aimed_at = True
             rest = [pair for pair in self._fast if pair[0].unit is not variant.unit]
             self._fast = [(variant, call.leaves), *rest][:_MOST_ENTRIES]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import Any
 
@@ -24,6 +25,17 @@ from chainrule.run.signature import normal
 _COMPILED_DTYPES = "?bBhHiIlLqQfdFD"
 
 
+# Tracing and compiling go one after the other, whatever the function: what is traced may call other
+# compiled functions, on any thread. No fork can find this lock held by another thread.
+COMPILING = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=COMPILING.acquire,
+        after_in_parent=COMPILING.release,
+        after_in_child=COMPILING.release,
+    )
+
+
 class Unit:
     """A program and what runs it; each engine is made ready when it's first asked for."""
 
@@ -33,7 +45,6 @@ class Unit:
         self.recorded = self.results.program
         self.program = optimise(self.recorded)
         self.compilable = _is_compilable(self.program)
-        self._lock = threading.Lock()
         self._native: Any = None
         self._numpy: NumpyExecutable | None = None
         self._checked: CheckedExecutable | None = None
@@ -43,7 +54,7 @@ class Unit:
         if not self.compilable or not engine.available():
             return None
         if self._native is None:
-            with self._lock:
+            with COMPILING:
                 if self._native is None:
                     self._native = compile_program(self.program)
         return self._native

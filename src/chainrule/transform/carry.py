@@ -16,8 +16,6 @@ from chainrule.tracing.table import TABLE
 from chainrule.tracing.trace import resolve, snapshot
 from chainrule.tracing.tracer import Tracer
 
-# ---- the carry -----------------------------------------------------------------------------------
-
 
 class _Widened(Exception):
     """The first carry holds Python's numbers; the body gives them another dtype."""
@@ -31,22 +29,27 @@ class Carry:
         self.tree = tree
         self.kinds = [type_of(leaf) for leaf in leaves]
         self.tails = paths(unflatten(tree, leaves))
+        # Of fori_loop the user sees the value alone, not the counter beside it.
+        self.counted = caller == "fori_loop"
+        if self.counted:
+            self.tails = [tail.removeprefix("[1]") for tail in self.tails]
 
     def stage(self, flat: Callable[..., Any], more: list[ArrayType]) -> Staged:
         """The body, which returns (carry, y), as a program."""
-        for _ in range(3):  # bool → int → float → complex
+        while True:  # types only ever widen
             try:
                 return stage_body(flat, [*self.kinds, *more], self.caller, self._settle)
             except _Widened:
                 continue
-        return stage_body(flat, [*self.kinds, *more], self.caller, self._settle)
 
     def _settle(self, leaves: list[Any], tree: Any) -> list[Any]:
-        returned = _first_child(tree)
+        returned = _child(tree, 0)
         if not same_structure(returned, self.tree):
+            pair = (self.tree, returned)
+            gets, returns = (_child(t, 1) for t in pair) if self.counted else pair
             raise ShapeError(
                 f"{self.caller}: the body returns a carry of another tree than it gets",
-                {"gets": outline(self.tree), "returns": outline(returned)},
+                {"gets": outline(gets), "returns": outline(returns)},
                 "return the carry put together as init is",
             )
         count = len(self.kinds)
@@ -80,9 +83,9 @@ class Carry:
             )
 
 
-def _first_child(tree: Any) -> Any:
-    """The structure of the first of a pair."""
-    return flatten(unflatten(tree, range(tree.num_leaves))[0])[1]
+def _child(tree: Any, place: int) -> Any:
+    """The structure of one part of a pair."""
+    return flatten(unflatten(tree, range(tree.num_leaves))[place])[1]
 
 
 def start_of(leaves: Sequence[Any], kinds: Sequence[ArrayType]) -> list[Any]:

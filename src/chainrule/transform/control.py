@@ -368,7 +368,7 @@ def _truth_value(p: Any, caller: str, what: str) -> Any:
     if np.shape(p):
         raise ShapeError(
             f"{caller}: {what} must be a single truth value",
-            {what: type_of(p)},
+            {"given": type_of(p)},
             "reduce it with np.any(p) or np.all(p); np.where(p, a, b) chooses entry by entry",
         )
     kind = type_of(p)

@@ -261,7 +261,7 @@ class _Reader:
             raise _no_formula(equation)
         operands = [self._operand(equation, k) for k in range(len(equation.inputs))]
         try:
-            found = None if op.symbolic is None else op.symbolic(self.sympy, *operands, **params)
+            found: Any = op.symbolic and op.symbolic(self.sympy, *operands, **params)
         except NotImplementedError as error:
             raise _no_formula(equation) from error
         except UnsupportedError as error:

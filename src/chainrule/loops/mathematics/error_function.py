@@ -59,7 +59,7 @@ def ndtr(x: Node) -> Node:
     half = copysign(u, x) * 0.5
     tail = fma(half, polynomial(u * u, ERF[x.kind]), select(x < 0.0, -lost, lost) * 0.5)
     near = (0.5 + half) + tail
-    return select(abs(x) < 0.7, near, select(x < 0.0, far, 1 - far))
+    return select(abs(x) < 0.71, near, select(x < 0.0, far, 1 - far))
 
 
 def _tail(x: Node, square: Pair, more: Node | None = None, factor: float = 1.0) -> Node:

@@ -48,9 +48,14 @@ def exp_small(r: Node) -> Node:
 
 def exp(x: Node) -> Node:
     """e to the x."""
+    return exp_of_parts(x, None)
+
+
+def exp_of_parts(x: Node, more: Node | None) -> Node:
+    """e to the x + more, where that is small to x."""
     x = below(above(x, _LEAST[x.kind]), _MOST[x.kind])
     first, rest, n, shifted = less_log2(x)
-    return scaled(exp_small(first - rest), n, shifted)
+    return scaled(exp_small(first - (rest if more is None else rest - more)), n, shifted)
 
 
 def exp2(x: Node) -> Node:

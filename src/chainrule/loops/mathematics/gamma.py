@@ -198,8 +198,11 @@ def digamma_negative(x: Node) -> Node:
     # 1/tan of an angle is minus the tangent a quarter turn on, and that of one less also.
     quadrant = select(narrow, g.const(1, "u64"), g.const(0, "u64"))
     angle = _half_turns(select(narrow, size, size - 0.5))
-    part = -2 * QUARTER_TURN["f64"][0] * tangent_at(angle, quadrant, g.const(0, "u64"))
-    y = _digamma_positive(*two_sum(g.const(1.0, "f64"), -x)) - select(fraction < 0.0, -part, part)
+    pi = _pair(x, {"f64": (2 * QUARTER_TURN["f64"][0], 2 * QUARTER_TURN["f64"][1])})
+    cotangent = -tangent_at(angle, quadrant, g.const(0, "u64"))
+    cotangent = select(fraction < 0.0, -cotangent, cotangent)
+    part, lost = parts_product((cotangent, _zero(x)), pi)
+    y = (_digamma_positive(*two_sum(g.const(1.0, "f64"), -x)) - part) - lost
     y = select(abs(x) < layout(x).digit, -1 / x, y)
     return select(fraction.eq(0.0) & x.ne(0.0), _NAN, y)
 

@@ -54,9 +54,7 @@ def _turns(x: Node) -> Pair:
             for k in range(kept)
         ]
     shift = position & 63
-    window = [
-        (words[k] << shift) | ((words[k + 1] >> 1) >> (63 - shift)) for k in range(3)
-    ]
+    window = [(words[k] << shift) | ((words[k + 1] >> 1) >> (63 - shift)) for k in range(3)]
     # The last 192 bits of mantissa·window, of which the first 128 are wanted.
     carry, _ = _wide_product(mantissa, window[2])
     upper, lower = _wide_product(mantissa, window[1])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from chainrule.loops.mathematics.arithmetic import two_sum
-from chainrule.loops.mathematics.exponential import exp
+from chainrule.loops.mathematics.exponential import exp, exp_of_parts
 from chainrule.loops.mathematics.logarithm import log1p
 from chainrule.loops.scalar import Node, fma, is_nan, maximum, minimum, select
+
+_INFINITY = float("inf")
 
 
 def expit(x: Node) -> Node:
@@ -31,8 +33,9 @@ def logaddexp(x: Node, y: Node) -> Node:
     """log(exp(x) + exp(y))."""
     larger, smaller = maximum(x, y), minimum(x, y)
     difference, lost = two_sum(smaller, -larger)
-    w = exp(difference)
-    # Infinities have no difference, or lose everything.
-    w = select(x.eq(y), 1.0, select(w > 0.0, fma(w, lost, w), w))
+    # Of infinities it isn't known, unless they are equal.
+    lost = select(difference > -_INFINITY, lost, 0.0)
+    same = x.eq(y)
+    w = exp_of_parts(select(same, 0.0, difference), select(same, 0.0, lost))
     total = larger + log1p(w)
     return select(is_nan(x) | is_nan(y), x + y, total)

@@ -68,7 +68,9 @@ def cbrt(x: Node) -> Node:
     third = rint((k - 1.0) * (1 / 3))
     j = k - 3.0 * third
     m = (1 + f) * select(j.eq(0.0), 1.0, select(j.eq(1.0), 2.0, g.const(4.0, x.kind)))
-    start = select(j.eq(0.0), 1.0, select(j.eq(1.0), 0.5 ** (1 / 3), g.const(0.25 ** (1 / 3), x.kind)))
+    start = select(
+        j.eq(0.0), 1.0, select(j.eq(1.0), 0.5 ** (1 / 3), g.const(0.25 ** (1 / 3), x.kind))
+    )
     inverse = polynomial(1 + f, CBRT[x.kind]) * start
     if x.kind == "f64":
         # Newton's step for the inverse, of third order.
@@ -108,5 +110,3 @@ def xlogy(x: Node, y: Node) -> Node:
 def xlog1py(x: Node, y: Node) -> Node:
     """x·log(1 + y), and 0 for x = 0 unless y is NaN."""
     return select(x.eq(0.0) & ~is_nan(y), 0.0, x * log1p(y))
-
-
