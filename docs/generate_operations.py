@@ -38,6 +38,7 @@ from chainrule.ir.primitive import (  # noqa: E402
     Primitive,
     Undefined,
 )
+from chainrule.ops.control import UNROLLED  # noqa: E402
 from chainrule.ops.family import PRIMITIVES  # noqa: E402
 from chainrule.tracing.swap import swaps  # noqa: E402
 from chainrule.tracing.table import SCIPY_SPECIAL, TABLE, numpy_name  # noqa: E402
@@ -57,9 +58,18 @@ A *primitive* is one definition with all its rules. Its derivative is one of a c
 - **flat**: zero almost everywhere. **undefined**: asking for the derivative is an error.
 
 *Batch*: what `cr.vmap` uses, a rule or a loop over the examples. *Symbolic*: whether `cr.symbolic`
-can go through it. *Lowering*: what runs it; NumPy, as long as there is no compiler. *Special*:
-where `cr.differentiability` reports something.
+can go through it. *Compiled*: what runs it under `cr.jit`, native loops or a call back into NumPy
+in the middle of them. (Complex numbers and half precision always call NumPy; so does sorting rows
+of more than 64 entries.) *Special*: where `cr.differentiability` reports something.
 """
+
+# What isn't reached by a name of NumPy's.
+OWN = {
+    "scan": ("cr.scan", "cr.fori_loop"),
+    "while": ("cr.while_loop",),
+    "while_transpose": ("reverse mode through cr.while_loop",),
+    "cond": ("cr.cond",),
+}
 
 
 # --- which names reach which primitive ---------------------------------------------------------
@@ -252,18 +262,18 @@ def family_text(family: str, ops: list[Primitive], reached_by: dict[str, list[st
     lines = [
         f"## {family}",
         "",
-        "| primitive | reached by | derivative | batch | symbolic | lowering | special |",
+        "| primitive | reached by | derivative | batch | symbolic | compiled | special |",
         "|---|---|---|---|---|---|---|",
     ]
     for op in ops:
         cells = [
             f"`{op.name}`",
-            ", ".join(f"`{name}`" for name in reached_by[op.name])
+            ", ".join(f"`{name}`" for name in [*reached_by[op.name], *OWN.get(op.name, ())])
             or "other operations, indexing, writing",
             derivative_text(op),
             "loop" if op.batch is None else "rule",
-            "no" if op.symbolic is None else "yes",
-            "NumPy" if op.lower is None else "compiled",
+            "unrolled" if op in UNROLLED else "no" if op.symbolic is None else "yes",
+            "calls NumPy" if op.lower is None else "native",
             "; ".join(f"{i.kind}: {i.reason}" for i in op.irregular) or "–",
         ]
         lines.append("| " + " | ".join(cells) + " |")

@@ -133,7 +133,8 @@ def _square(function: Real) -> Real:
     return lambda t: function(mp.sqrt(t))
 
 
-def _scaled_erfc(x: mpf) -> mpf:
+def _scaled_erfc(t: mpf) -> mpf:
+    x = 4 * (1 + t) / (1 - t)
     return (1 + 2 * x) * mp.exp(x * x) * mp.erfc(x)
 
 
@@ -247,12 +248,12 @@ FITS = {
         lambda s: mp.erfc(s + 2) / mp.erf(s + 2),
     ),
     "ERFC": Fit(
-        "erfc(x) = exp(-x²)·P((x - 4)/(x + 4))/(1 + 2·x), for ½ ≤ x ≤ 28",
-        lambda t: _scaled_erfc(4 * (1 + t) / (1 - t)),
+        "erfc(x) = exp(-x²)·(9·exp(16)·erfc(4) + t·P(t))/(1 + 2·x), t = (x - 4)/(x + 4), ½ ≤ x ≤ 28",
+        lambda t: (_scaled_erfc(t) - _scaled_erfc(mpf(0))) / t,
         (mpf("0.5") - 4) / (mpf("0.5") + 4),
         (mpf(28) - 4) / (mpf(28) + 4),
-        (24, 13),
-        lambda t: 1 / _scaled_erfc(4 * (1 + t) / (1 - t)),
+        (23, 12),
+        lambda t: t / _scaled_erfc(t),
     ),
     "GAMMALN": Fit(
         "log Γ(2 + s) = s·P(s), for |s| ≤ ½",
@@ -287,35 +288,34 @@ FITS = {
         lambda s: (s + 2 - DIGAMMA_ROOT) / mp.digamma(s + 2),
     ),
     "DIGAMMA_TAIL": Fit(
-        "ψ(x) = log(x) - 1/(2·x) - P(1/x²)/x², for x ≥ 8",
+        "ψ(x) = log(x) - 1/(2·x) - P(1/x²)/x², for x ≥ 6",
         _square(lambda r: (-mp.log(r) - r / 2 - mp.digamma(1 / r)) / r**2),
         mpf(10) ** -14,
-        mpf(1) / 64,
-        (7, 4),
+        mpf(1) / 36,
+        (8, 4),
         _square(lambda r: r**2),
     ),
 }
 
 
-def main(names: Sequence[str]) -> None:
-    """Print the coefficients as a Python module."""
-    print('"""Coefficients of polynomials, from the lowest power on; from scripts/minimax.py."""')
-    print("\nfrom __future__ import annotations")
-    for name in names or FITS:
-        fit = FITS[name]
-        print(f"\n# {fit.about}")
-        print(f"{name} = {{")
-        for kind in ("f64", "f32"):
-            values, error = rounded(fit, kind)
-            note = f"error 2^{mp.nstr(mp.log(error, 2), 4)}"
-            print(f'    "{kind}": (  # {note}')
-            for value in values:
-                text = repr(value) if kind == "f64" else str(np.float32(value))
-                print(f"        {text},")
-            print("    ),")
-        print("}")
-        sys.stdout.flush()
+def printed(name: str) -> str:
+    """The coefficients of a fit as Python."""
+    lines = [f"\n# {FITS[name].about}", f"{name} = {{"]
+    for kind in ("f64", "f32"):
+        values, error = rounded(FITS[name], kind)
+        texts = [repr(v) if kind == "f64" else str(np.float32(v)) for v in values]
+        lines.append(f'    "{kind}": (  # error 2^{mp.nstr(mp.log(error, 2), 4)}')
+        lines += [f"        {text}," for text in texts]
+        lines.append("    ),")
+    return "\n".join([*lines, "}"])
 
+
+HEAD = '''"""Coefficients of polynomials, from the lowest power on; from scripts/minimax.py."""
+
+from __future__ import annotations
+'''
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.stdout.write(HEAD)
+    for wanted in sys.argv[1:] or FITS:
+        sys.stdout.write(printed(wanted) + "\n")

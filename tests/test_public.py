@@ -10,7 +10,7 @@ import chainrule as cr
 PROMISED = (
     "grad value_and_grad jvp vjp linearize jacfwd jacrev jacobian hessian hvp vmap checkpoint "
     "cond fori_loop scan while_loop stop_gradient custom_jvp custom_vjp finite_difference "
-    "symbolic compare check_grads differentiability trace"
+    "symbolic compare check_grads differentiability trace jit"
 ).split()
 
 # Each takes long to import; users pay for it when they first use it.

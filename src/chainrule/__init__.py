@@ -12,6 +12,7 @@ from chainrule import ops as _ops  # noqa: F401 - enters NumPy's names into the 
 from chainrule.base.errors import (
     ArgumentError,
     ChainruleError,
+    DivisionError,
     DomainError,
     DtypeError,
     ExpressionError,
@@ -56,6 +57,7 @@ _LATER = {
 __all__ = [
     "ArgumentError",
     "ChainruleError",
+    "DivisionError",
     "DomainError",
     "DtypeError",
     "ExpressionError",

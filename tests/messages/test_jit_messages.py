@@ -209,6 +209,45 @@ def test_bad_values_are_refused_as_without_compiling(engine, f, good, bad):
     assert f" in {f.__name__}" in str(ours.value)
 
 
+def divided(n, m):
+    return n // m
+
+
+def powered(n, m):
+    return n**m
+
+
+@pytest.mark.parametrize("engine", ["numpy", "llvm"])
+def test_whole_numbers_divided_by_zero(engine):
+    """Python's raise, and NumPy's warn, as without compiling."""
+    line = inspect.getsourcelines(divided)[1] + 1
+    with cr.settings(engine=engine):
+        compiled = cr.jit(divided)
+        assert compiled(7, 2) == 3
+        with pytest.raises(ZeroDivisionError) as caught:
+            compiled(7, 0)
+        assert str(caught.value) == (
+            f"""floor_divide: a whole number is divided by zero
+  where: {_file()}:{line} in divided"""
+        )
+        with pytest.warns(RuntimeWarning, match="divide by zero encountered in floor_divide") as w:
+            np.testing.assert_array_equal(compiled(np.array([7, 7]), np.array([0, 2])), [0, 3])
+        assert (w[0].filename, w[0].lineno) == (__file__, line)
+        with np.errstate(divide="ignore"):
+            np.testing.assert_array_equal(compiled(np.array([7, 7]), np.array([0, 2])), [0, 3])
+
+
+@pytest.mark.parametrize("engine", ["numpy", "llvm"])
+def test_what_numpy_refuses_has_the_line(engine):
+    line = inspect.getsourcelines(powered)[1] + 1
+    with cr.settings(engine=engine), pytest.raises(ValueError) as caught:
+        cr.jit(powered)(np.array([2, 3]), np.array([1, -1]))
+    assert str(caught.value) == (
+        f"""Integers to negative integer powers are not allowed.
+  where: {_file()}:{line} in powered"""
+    )
+
+
 def test_printing_shows_the_type(capsys):
     def f(x):
         print(x, f"{x[0]:.3f}")

@@ -96,6 +96,12 @@ class DomainError(ChainruleError, ArithmeticError, ValueError):
     __module__ = "chainrule"
 
 
+class DivisionError(DomainError, ZeroDivisionError):
+    """A whole number of Python's, divided by zero."""
+
+    __module__ = "chainrule"
+
+
 class LinearAlgebraError(ChainruleError, np.linalg.LinAlgError):
     """A matrix that can't be factorised, inverted or solved with."""
 

@@ -24,6 +24,8 @@ from chainrule.emit.plan import (
     INPUTS,
     NO_MEMORY,
     OUTPUT_TABLE,
+    NEST,
+    NEST_TABLE,
     OUTPUTS,
     RECORD,
     RELEASE_GIL,
@@ -42,7 +44,7 @@ from chainrule.emit.scratch import scratch_text
 def entry_text(at: Layout) -> str:
     """The module that defines `@call` and `@vector` for an interpreter that lays out objects so."""
     parts = (passing_text(at), scratch_text(), _python(), _execute(), _report(at))
-    return "\n\n".join((*parts, _call(at), _vector(at)))
+    return "\n\n".join((*parts, _nested(at), _call(at), _vector(at)))
 
 
 def _vector(at: Layout) -> str:
@@ -127,6 +129,9 @@ def _call(at: Layout) -> str:
     code.compare("eq", "ptr", returned, "null", "written")
     late = code.value(f"call i1 @late(ptr {plan}, ptr {table}, ptr {made}, ptr {spaces})")
     code.need(late, "lost")
+    code.compare("ne", "i64", code.word(plan, NEST), "0", "flat")
+    code.line(f"ret ptr {code.value(f'call ptr @nested(ptr {plan}, ptr {table}, ptr {made})')}")
+    code.label("flat")
     many = code.value(f"and i64 {code.word(plan, FLAGS)}, {RETURN_TUPLE}")
     code.compare("ne", "i64", many, "0", "single")
     whole = api(code, table, "PyTuple_New", "ptr", f"i64 {outputs}")
@@ -156,6 +161,43 @@ def _call(at: Layout) -> str:
     code.line(f"ret ptr {code.value(f'call ptr @report({inside})')}")
     code.label("none")
     api(code, table, "PyErr_NoMemory", "ptr", "")
+    code.line("ret ptr null")
+    return code.text()
+
+
+def _nested(at: Layout) -> str:
+    """Results put together as tuples of tuples; null, and nothing left, where memory ran out."""
+    code = Code("internal ptr @nested(ptr %plan, ptr %api, ptr %made)")
+    rows, table = code.word("%plan", NEST), code.word("%plan", NEST_TABLE, "ptr")
+    stack = code.value(f"alloca ptr, i64 {rows}")
+    height, taken = code.value("alloca i64"), code.value("alloca i64")
+    code.store("i64 0", height)
+    code.store("i64 0", taken)
+    with code.loop(rows) as k:
+        count = code.element("i64", table, k)
+        top, next_ = code.load("i64", height), code.load("i64", taken)
+        code.compare("slt", "i64", count, "0", "tuple")
+        code.store(f"ptr {code.element('ptr', '%made', next_)}", code.place("ptr", stack, top))
+        code.store(f"i64 {code.value(f'add i64 {next_}, 1')}", taken)
+        code.store(f"i64 {code.value(f'add i64 {top}, 1')}", height)
+        code.jump("on")
+        code.label("tuple")
+        whole = api(code, "%api", "PyTuple_New", "ptr", f"i64 {count}")
+        code.compare("ne", "ptr", whole, "null", "lost")
+        first = code.value(f"sub i64 {top}, {count}")
+        items, parts = code.at(whole, at.tuple_items), code.place("ptr", stack, first)
+        with code.loop(count) as j:
+            code.store(f"ptr {code.element('ptr', parts, j)}", code.place("ptr", items, j))
+        code.store(f"ptr {whole}", parts)
+        code.store(f"i64 {code.value(f'add i64 {first}, 1')}", height)
+        code.jump("on")
+        code.label("on")
+    code.line(f"ret ptr {code.load('ptr', stack)}")
+    code.label("lost")
+    code.line(f"call void @release(ptr %api, ptr {stack}, i64 {top})")
+    rest = code.value(f"sub i64 {code.word('%plan', OUTPUTS)}, {next_}")
+    others = code.place("ptr", "%made", next_)
+    code.line(f"call void @release(ptr %api, ptr {others}, i64 {rest})")
     code.line("ret ptr null")
     return code.text()
 

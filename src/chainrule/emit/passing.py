@@ -24,6 +24,7 @@ from chainrule.emit.plan import (
     NUMBER,
     OFFSET,
     OUTPUT_TABLE,
+    NEST,
     OUTPUTS,
     READABLE,
     RECORD,
@@ -103,6 +104,7 @@ def _given(at: Layout) -> str:
     addresses = code.place("ptr", "%addresses", known)
     tables = [code.word("%plan", word, "ptr") for word in (INPUT_TABLE, CAPTURED_TABLE)]
     results = code.word("%plan", OUTPUT_TABLE, "ptr")
+    code.compare("eq", "i64", code.word("%plan", NEST), "0", "no")
     many = code.value(f"and i64 {code.word('%plan', FLAGS)}, {RETURN_TUPLE}")
     before = code.block
     code.need(code.value(f"icmp ne i64 {many}, 0"), "check")

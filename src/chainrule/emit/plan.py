@@ -13,7 +13,8 @@ from chainrule.emit.code import Code
 FALLBACK, FAILED, RUN, API, SWITCH, SCRATCH, FLAGS = range(7)
 INPUTS, INPUT_TABLE, CAPTURED, CAPTURED_TABLE, OUTPUTS, OUTPUT_TABLE = range(7, 13)
 CONTEXT, CONTEXT_TABLE, NAMES, NAME_TABLE, CELLS, CELL_TABLE = range(13, 19)
-PLAN_WORDS = 19
+NEST, NEST_TABLE = 19, 20  # how results nest: −1 takes the next one, n makes a tuple of the last n
+PLAN_WORDS = 21
 
 # Words of a record, of which the tables of inputs, captured arrays and outputs consist.
 KIND, TYPE, DESCR, NDIM, SHAPE, BYTES, MAKE, MADE, OFFSET, ADDRESS = range(10)

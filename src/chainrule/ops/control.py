@@ -30,7 +30,8 @@ cond(branches)
     operands  (p, *xs)                           p is a boolean of shape ()
     branches  (where p holds, where it doesn't): each (*xs) → outputs of one and the same type.
 
-The types of carries agree on entry and exit of a body, and no variable of carry or result is weak.
+The types of carries agree on entry and exit of a body, and no result is weak. An input of a body may
+be marked weak: it began as one of Python's numbers (fori_loop's counter), and promotes like one.
 Derivatives and batches make new programs out of these; that needs the floor above, which enters its
 rules in `RULES` (transform/loop.py, transform/choice.py).
 """

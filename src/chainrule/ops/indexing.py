@@ -290,7 +290,7 @@ def _getitem(x: Any, index: Any) -> Any:
         if entry is not None:
             return entry
         refresh(x)
-    if all(map(_is_basic, key)):
+    if type(index) is int or all(map(_is_basic, key)):
         return apply(getitem, x, index=key)
     if len(key) == 1 and (truth := _truth(key[0])) is not None:
         grown = apply(getitem, x, index=(None,))

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from chainrule.run.engine import compile_text, identity
@@ -26,15 +26,20 @@ _SWEEP_EVERY = 64  # entries written by this process
 
 def machine_code(text: str, thorough: bool = False) -> bytes:
     """What `compile_text` gives, from the disk if it was compiled there before."""
+    # The text says everything about a program, and identity() everything about how it's compiled.
+    return kept(f"{thorough}\n{text}".encode(), lambda: compile_text(text, thorough))
+
+
+def kept(what: bytes, make: Callable[[], bytes]) -> bytes:
+    """What was made for the same thing before, on this kind of machine; else it's made now."""
     folder = _folder()
     if folder is None:
-        return compile_text(text, thorough)
-    # The text says everything about a program, and identity() everything about how it's compiled.
-    key = hashlib.sha256(f"{identity()}\n{thorough}\n{text}".encode()).hexdigest()
+        return make()
+    key = hashlib.sha256(identity().encode() + b"\n" + what).hexdigest()
     path = folder / f"{key}{_SUFFIX}"
     code = _read(path)
     if code is None:
-        code = compile_text(text, thorough)
+        code = make()
         _write(path, code)
     return code
 

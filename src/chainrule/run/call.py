@@ -48,6 +48,8 @@ class Call:
         fallback: called with the very same arguments whenever something isn't as described here.
         failed: called as `failed(state, *args, **keywords)` when `run` returned a nonzero state.
         many: results are a flat tuple rather than a single one.
+        nest: how results nest, if they are tuples of tuples: −1 takes the next of them, n makes a
+            tuple of the last n; what is left is returned. `out=` goes to the fallback then.
         context: words of the context from slot 1 on: addresses that the program calls.
         scratch: bytes of memory in slot 0, aligned to 64.
         names: rows (dict, key, object): the dict must still have this very object under the key,
@@ -66,6 +68,7 @@ class Call:
     fallback: Callable[..., Any]
     failed: Callable[..., Any]
     many: bool = False
+    nest: Sequence[int] = ()
     captured: Sequence[np.ndarray[Any, Any]] = ()
     context: Sequence[int] = ()
     scratch: int = 0

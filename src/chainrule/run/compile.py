@@ -6,17 +6,20 @@ import ctypes
 import functools
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from chainrule.emit.module import Module, module_of
+from chainrule.ir.digest import digest
 from chainrule.ir.program import Constant, Equation, Program
 from chainrule.ir.types import type_of
 from chainrule.loops.lower import lower
 from chainrule.loops.mathematics import DEFINITIONS
 from chainrule.loops.schedule import Target
 from chainrule.run import engine
+from chainrule.run.cache import kept, machine_code
 from chainrule.run.numpy_engine import Failed, python_number
 from chainrule.run.threads import pool
 
@@ -36,15 +39,24 @@ def host_target() -> Target:
     return Target(32, 16) if "+avx2" in features.split(",") else Target(16, 16)
 
 
+@functools.cache
+def _recipe() -> bytes:
+    """What decides how programs become code: these very sources, as they are now."""
+    package = Path(__file__).parent.parent
+    files = [f for folder in ("ops", "loops", "emit", "run") for f in (package / folder).rglob("*.py")]
+    rows = sorted((str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files)
+    return repr((rows, host_target())).encode()
+
+
 class NativeExecutable:
     """A program as machine code, ready to run."""
 
     def __init__(self, program: Program) -> None:
-        lowered = lower(program)
         self.program = program
-        self.module: Module = module_of(lowered, DEFINITIONS, host_target())
-        self.callbacks = lowered.callbacks
-        self.machine = engine.load(self.module.text)
+        self.callbacks: list[Equation] = []
+        self._module: Module | None = None
+        self.scratch, code = self._code()
+        self.machine = engine.link(code)
         self._run = _RUN(self.machine.address("run"))
         self._error = threading.local()
         self._callback = _CALLBACK(self._call_back)
@@ -64,6 +76,29 @@ class NativeExecutable:
         if error is not None:
             self._error.value = None
             raise error
+
+    def _code(self) -> tuple[int, bytes]:
+        """Bytes of scratch memory, and machine code: from the disk, if it was made before."""
+        key = digest(self.program)
+        if key is None:
+            return self.module.scratch, machine_code(self.module.text)
+        whole = kept(key + _recipe(), self._packed)
+        if whole[8]:
+            _ = self.module  # its equations that are called back aren't in the code
+        return int.from_bytes(whole[:8], "little"), whole[9:]
+
+    def _packed(self) -> bytes:
+        code = engine.compile_text(self.module.text)
+        return self.module.scratch.to_bytes(8, "little") + bytes([bool(self.callbacks)]) + code
+
+    @property
+    def module(self) -> Module:
+        """The program as text for LLVM."""
+        if self._module is None:
+            lowered = lower(self.program)
+            self.callbacks += lowered.callbacks
+            self._module = module_of(lowered, DEFINITIONS, host_target())
+        return self._module
 
     @property
     def llvm(self) -> str:
@@ -85,7 +120,7 @@ class NativeExecutable:
         made = [np.empty(kind.shape, kind.dtype) for kind in self._outputs]
         arrays = [*given, *made]
         arguments = (ctypes.c_void_p * len(arrays))(*[a.ctypes.data for a in arrays])
-        scratch = np.empty(self.module.scratch + _ALIGN, np.uint8)
+        scratch = np.empty(self.scratch + _ALIGN, np.uint8)
         start = scratch.ctypes.data
         table = (ctypes.c_void_p * 4)(
             start + -start % _ALIGN,

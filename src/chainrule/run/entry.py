@@ -116,6 +116,7 @@ def _plan(call: Call) -> tuple[np.ndarray[Any, Any], list[Any]]:
         (words.CONTEXT, [0, *call.context]),
         (words.NAMES, names),
         (words.CELLS, cells),
+        (words.NEST, list(call.nest)),
     ]
     for word, rows in tables:
         table = np.array(rows, np.int64)

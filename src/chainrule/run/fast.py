@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.base.trees import LEAF, flatten
+from chainrule.base.trees import LEAF, unflatten
 from chainrule.ir.program import Program
 from chainrule.ir.types import type_of
 from chainrule.run.call import Call, Input, Output
@@ -19,6 +19,7 @@ from chainrule.run.results import Leaf
 from chainrule.run.threads import pool
 from chainrule.run.variant import Variant
 
+_HERE = object()  # a leaf, to see how leaves nest
 _SHORT = 4096  # entries; a program of fewer is over before another thread could run
 _LOOPS = ("scan", "while", "while_transpose")
 _PYTHON = {"f": float, "i": int, "c": complex}
@@ -37,7 +38,8 @@ def fast_entry(
     """
     native = variant.unit.native()
     outputs = _outputs(variant)
-    if native is None or outputs is None or not variant.is_simple():
+    nest = nesting(variant.unit.results.out_tree)
+    if native is None or outputs is None or nest is None or not variant.is_simple():
         return None
     words = _words(variant)
     if words is None:
@@ -55,10 +57,11 @@ def fast_entry(
             outputs,
             fallback,
             failed,
-            many=variant.unit.results.out_tree is not LEAF,
+            many=nest[-1] >= 0,
+            nest=nest if nest.count(-1) + 1 < len(nest) else (),
             captured=variant.captured,
             context=[*context, pool().address],
-            scratch=native.module.scratch,
+            scratch=native.scratch,
             names=variant.state.pairs,
             cells=variant.state.cells,
             words=words,
@@ -109,9 +112,7 @@ def _place_in_functions(name: str) -> int | None:
 def _outputs(variant: Variant) -> list[Output] | None:
     """What the results are made as; None where that takes Python."""
     results = variant.unit.results
-    tree = results.out_tree
-    flat = tree is LEAF or tree == flatten((0.0,) * len(results.leaves))[1]
-    if not flat or not results.direct:
+    if not results.direct:
         return None
     kinds = [_kind(leaf) for leaf in results.leaves]
     if any(kind is None for kind in kinds):
@@ -121,6 +122,25 @@ def _outputs(variant: Variant) -> list[Output] | None:
         for kind, leaf in zip(kinds, results.leaves, strict=True)
         if kind is not None and leaf.kind is not None
     ]
+
+
+def nesting(tree: Any) -> list[int] | None:
+    """How leaves become tuples of tuples: −1 takes the next, n makes a tuple of the last n.
+
+    None for trees with anything else in them.
+    """
+    rows: list[int] = []
+
+    def visit(part: Any) -> bool:
+        if part is _HERE:
+            rows.append(-1)
+            return True
+        known = type(part) is tuple and all(map(visit, part))
+        rows.append(len(part) if known else 0)
+        return known
+
+    whole = unflatten(tree, [_HERE] * (1 if tree is LEAF else tree.num_leaves))
+    return rows if visit(whole) else None
 
 
 def _kind(leaf: Leaf) -> type | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.base.errors import ChainruleError
+from chainrule.base.errors import ChainruleError, DivisionError, DomainError
 from chainrule.ir.primitive import Primitive
 from chainrule.ir.program import Constant, Equation, Operand, Program
 from chainrule.tracing.trace import apply
@@ -32,6 +33,7 @@ class Step(NamedTuple):
     weak: tuple[bool, ...]
     dead: tuple[int, ...]  # whose values nobody reads afterwards
     equation: Equation
+    whole_division: bool
 
 
 class NumpyExecutable:
@@ -73,7 +75,9 @@ class NumpyExecutable:
             alive.update(operands)
             weak = tuple(var.type.weak for var in equation.outputs)
             params = dict(equation.params)
-            steps.append(Step(equation.primitive, operands, params, results, weak, dead, equation))
+            op = equation.primitive
+            whole = op.name in _WHOLE_DIVISIONS and equation.outputs[0].type.dtype.kind in "iu"
+            steps.append(Step(op, operands, params, results, weak, dead, equation, whole))
         steps.reverse()
         return steps
 
@@ -103,14 +107,12 @@ class NumpyExecutable:
             table[place] = python_number(leaf) if weak else leaf
         for place, array in zip(self.captured, captured, strict=True):
             table[place] = array
-        loud = np.geterr()
+        loud = np.geterr()["divide"]
         # Compiled code doesn't warn of infinities and NaNs; of whole numbers only NumPy can tell.
         with np.errstate(all="ignore"):
             for step in self.steps:
-                whole = step.equation.outputs[0].type.dtype.kind in "iu"
-                if whole and step.op.name in _WHOLE_DIVISIONS:
-                    with np.errstate(**loud):
-                        self.perform(step, table)
+                if step.whole_division:
+                    self._divide(step, table, loud)
                 else:
                     self.perform(step, table)
                 for place in step.dead:
@@ -125,9 +127,28 @@ class NumpyExecutable:
             if step.equation.place is not None:
                 error.where = step.equation.place
             raise
+        except ValueError as error:
+            raise DomainError(str(error), where=step.equation.place) from None
         parts = result if step.op.multiple else (result,)
         for place, part, weak in zip(step.results, parts, step.weak, strict=True):
             table[place] = python_number(part) if weak else part
+
+    def _divide(self, step: Step, table: list[Any], loud: Any) -> None:
+        """A division of whole numbers: by zero, Python's raise and NumPy's warn."""
+        where = step.equation.place
+        if step.weak[0] and table[step.operands[1]] == 0:
+            raise DivisionError(f"{step.op.name}: a whole number is divided by zero", where=where)
+        told: list[str] = []
+        with np.errstate(
+            divide="call" if loud == "warn" else loud, call=lambda *a: told.append(a[0])
+        ):
+            self.perform(step, table)
+        if told:
+            message = f"{told[0]} encountered in {step.op.name}"
+            if where is None:
+                warnings.warn(message, RuntimeWarning, stacklevel=2)
+            else:
+                warnings.warn_explicit(message, RuntimeWarning, where.filename, where.line)
 
 
 def python_number(value: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,8 @@ def portable_entry(call: Call) -> Callable[..., Any]:
         buffers = _arguments(call, args)
         if call.never or OPEN[0] or buffers is None or not _unchanged(call):
             return call.fallback(*args, **keywords)
+        if keywords and call.nest:
+            return call.fallback(*args, **keywords)
         if keywords:
             results = _given(call, keywords, buffers)
             if results is None:
@@ -40,10 +42,25 @@ def portable_entry(call: Call) -> Callable[..., Any]:
         if keywords:
             return keywords["out"]
         made = [_made(item, result) for item, result in zip(call.outputs, results, strict=True)]
+        if call.nest:
+            return _nested(call.nest, made)
         return tuple(made) if call.many else made[0]
 
     enter.__name__ = enter.__qualname__ = call.name
     return enter
+
+
+def _nested(nest: Sequence[int], made: Sequence[Any]) -> Any:
+    """Results put together as tuples of tuples."""
+    stack: list[Any] = []
+    rest = iter(made)
+    for count in nest:
+        if count < 0:
+            stack.append(next(rest))
+        else:
+            first = len(stack) - count
+            stack[first:] = [tuple(stack[first:])]
+    return stack[0]
 
 
 def _unchanged(call: Call) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import opcode
 import sys
 from types import FrameType
 from typing import Any
@@ -9,8 +10,12 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import DtypeError, TraceError, UnsupportedError
+from chainrule.base.place import user_frame
 
 _REMEDY = "traced values work with numbers and arrays of numbers; keep the rest apart"
+
+# What Python runs for a[i] = …, and for a[i:j] = … since 3.12.
+_STORES = {opcode.opmap[name] for name in ("STORE_SUBSCR", "STORE_SLICE") if name in opcode.opmap}
 
 # NumPy's own: while a trace runs, its name stands for a version that makes buffers.
 _array = np.array
@@ -63,6 +68,18 @@ def numeric(array: np.ndarray) -> np.ndarray:
         "an array that doesn't hold numbers can't be mixed with traced values",
         {"array": f"{array.dtype}{list(array.shape)}"},
         _REMEDY,
+    )
+
+
+def refuse_outer_write(shown: str) -> None:
+    """Raise where the user's line, running just now, writes into an array made elsewhere."""
+    frame = user_frame()
+    if frame is None or frame.f_code.co_code[frame.f_lasti] not in _STORES:
+        return
+    raise TraceError(
+        "a traced value can't be written into an array made outside the traced function",
+        {"value": shown},
+        "make the array inside the function: np.zeros(n) there takes traced values",
     )
 
 

@@ -74,6 +74,10 @@ def _method(function: Callable[..., Any]) -> Callable[..., Any]:
     return method
 
 
+def _compress(self: Any, condition: Any, axis: Any = None) -> Any:
+    return np.compress(condition, self, axis)
+
+
 class Operators:
     """The operators and the plain methods of a traced value."""
 
@@ -137,6 +141,7 @@ class Operators:
     swapaxes = _method(np.swapaxes)
     repeat = _method(np.repeat)
     take = _method(np.take)
+    compress = _compress
     clip = _method(np.clip)
     round = _method(np.round)
     ptp = _method(np.ptp)

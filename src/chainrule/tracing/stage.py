@@ -15,6 +15,7 @@ from chainrule.ir.primitive import Primitive
 from chainrule.ir.program import Constant, Equation, Operand, Program, Var
 from chainrule.ir.types import ArrayType, type_of
 from chainrule.tracing.creation import as_traced_leaf
+from chainrule.tracing.operands import refuse_outer_write
 from chainrule.tracing.record import ProgramTrace, RecordTrace
 from chainrule.tracing.recording import RECORDING, is_live
 from chainrule.tracing.swap import swapped
@@ -84,6 +85,7 @@ class StageTrace(RecordTrace):
     def concrete(self, tracer: Tracer, what: str) -> Any:
         if tracer.mark < 0:
             return super().concrete(tracer, what)
+        refuse_outer_write(self.describe(tracer))
         raise TraceError(
             f"{what} needs the value, but here only shapes and dtypes are known",
             {"value": self.describe(tracer)},

@@ -21,7 +21,8 @@ import numpy as np
 from chainrule.base.errors import ChainruleError
 from chainrule.tracing.buffer import Buffer
 from chainrule.tracing.creation import ORIGINAL, REPLACEMENTS, listing, on_traced
-from chainrule.tracing.table import INSIDE_SCIPY, SCIPY_SPECIAL, TABLE, TAKES_LISTS, TAKES_PARTS
+from chainrule.tracing.mathematics import OF_NUMBERS, OF_SEQUENCES, real_only
+from chainrule.tracing.table import INSIDE_SCIPY, TABLE, TAKES_LISTS, TAKES_PARTS
 from chainrule.tracing.tracer import Tracer
 
 _local = threading.local()
@@ -60,8 +61,23 @@ class _MathGuard(_Guard):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         for a in args:
             if type(a) is Tracer or type(a) is Buffer:
-                return self.replacement(*args)
+                real_only(self.original.__name__, args)
+                return self.replacement(*args, **kwargs)
         return self.original(*args, **kwargs)
+
+
+class _SequenceGuard(_Guard):
+    """One that takes sequences, or whatever can be iterated."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not getattr(_local, "depth", 0):
+            return self.original(*args, **kwargs)
+        lists = [list(a) for a in args]  # an iterator can be asked for its values only once
+        for values in lists:
+            if any(type(a) is Tracer or type(a) is Buffer for a in values):
+                real_only(self.original.__name__, values)
+                return self.replacement(*lists, **kwargs)
+        return self.original(*lists, **kwargs)
 
 
 # ---- what is replaced ----------------------------------------------------------------------------
@@ -138,43 +154,14 @@ def _special_replacements(
 
 # ---- math ----------------------------------------------------------------------------------------
 
-_MATH = {
-    name: getattr(np, name)
-    for name in (
-        "sin cos tan sinh cosh tanh exp expm1 exp2 log log1p log2 log10 sqrt cbrt hypot fabs "
-        "degrees radians isfinite isinf isnan copysign fmod"
-    ).split()
-}
-_MATH |= {
-    "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan, "asinh": np.arcsinh,
-    "acosh": np.arccosh, "atanh": np.arctanh, "atan2": np.arctan2, "pow": np.power,
-}  # fmt: skip
-_MATH_SPECIAL = {"erf": "erf", "erfc": "erfc", "lgamma": "gammaln", "gamma": "gamma"}
-
 
 def _math_replacements() -> dict[str, Any]:
     new: dict[str, Any] = {}
-    for name, ufunc in _MATH.items():
-        original = getattr(math, name, None)
-        if original is not None:
-            new[name] = _MathGuard(original, ufunc)
-    for name, special in _MATH_SPECIAL.items():
-        new[name] = _MathGuard(getattr(math, name), _special(special))
-    new["log"] = _MathGuard(math.log, _log)
-    new["hypot"] = _MathGuard(math.hypot, _hypot)
+    for name, replacement in OF_NUMBERS.items():
+        new[name] = _MathGuard(getattr(math, name), replacement)
+    for name, replacement in OF_SEQUENCES.items():
+        new[name] = _SequenceGuard(getattr(math, name), replacement)
     return new
-
-
-def _special(name: str) -> Callable[..., Any]:
-    return lambda *args: SCIPY_SPECIAL[name](*args)
-
-
-def _hypot(*legs: Any) -> Any:
-    return functools.reduce(np.hypot, legs) if len(legs) > 1 else np.absolute(*legs)
-
-
-def _log(x: Any, *base: Any) -> Any:
-    return np.log(x) if not base else np.log(x) / np.log(base[0])
 
 
 # ---- entering and leaving ------------------------------------------------------------------------

@@ -19,7 +19,7 @@ import numpy as np
 from chainrule.base.errors import ChainruleError, DtypeError, ShapeError, TraceError
 from chainrule.ir.primitive import Primitive
 from chainrule.ir.types import ArrayType, type_of
-from chainrule.tracing.operands import instead_of_plain_values
+from chainrule.tracing.operands import instead_of_plain_values, refuse_outer_write
 from chainrule.tracing.table import RESOLVERS
 from chainrule.tracing.tracer import Tracer
 from chainrule.tracing.view import Log, View, root_of, settle_aliasing
@@ -107,6 +107,7 @@ class Trace:
         if tracer.owner is not self:
             return tracer.owner.number(tracer, what)
         if self.open and self.active(tracer):
+            refuse_outer_write(describe_type(tracer))
             raise TraceError(
                 f"{what}() of a traced value would lose its derivative",
                 {"value": describe_type(tracer)},
@@ -122,6 +123,7 @@ class Trace:
         if tracer.owner is not self:
             return tracer.owner.to_array(tracer, dtype)
         if self.open and self.active(tracer):
+            refuse_outer_write(describe_type(tracer))
             raise TraceError(
                 "NumPy asked for the plain values of a traced array, "
                 "which would lose its derivative",

@@ -53,9 +53,9 @@ def root_of(tracer: Tracer) -> Tracer:
 def link(result: Tracer, parent: Any, op: Primitive, params: dict[str, Any]) -> None:
     """Remember that `result` shares `parent`'s memory."""
     assert op.view is not None
-    if type(parent) is not Tracer or (not parent.shape and _is_scalar(parent)):
+    if type(parent) is not Tracer or not op.view(tuple(result.shape), **params):
         return
-    if op.view(tuple(result.shape), **params):
+    if parent.shape or not _is_scalar(parent):
         result.alias = View(parent, op, params, root_of(parent).version)
 
 

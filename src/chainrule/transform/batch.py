@@ -17,6 +17,7 @@ from chainrule.base.trees import flatten, outline, unflatten
 from chainrule.ir.primitive import Primitive
 from chainrule.ir.types import ArrayType
 from chainrule.tracing.creation import as_traced_leaf, operand
+from chainrule.tracing.operands import refuse_outer_write
 from chainrule.tracing.recording import apart
 from chainrule.tracing.stage import without_value
 from chainrule.tracing.swap import swapped
@@ -58,6 +59,7 @@ class BatchTrace(Trace):
         refresh(tracer)
         if not tracer.mark or tracer.owner is not self:
             return super().concrete(tracer, what)
+        refuse_outer_write(self.describe(tracer))
         raise TraceError(
             f"{what} needs one value, but under vmap there is one per example",
             {"value": self.describe(tracer)},

@@ -201,11 +201,15 @@ class Row:
         self.place = None if code is None else Place(code, lasti)
         self.kind = trace.type_of_number(first)
 
-    def type(self, k: int) -> ArrayType:
-        """The type of operand k."""
+    def type(self, k: int, likely: ArrayType | None = None) -> ArrayType:
+        """The type of operand k; `likely` is handed back where it is that one."""
         number, x = self.numbers[k], self.xs[k]
         if number >= 0:
-            return self.trace.type_of_number(number)
+            trace = self.trace
+            if likely is not None and trace.shapes[number] == likely.shape:
+                if trace.dtypes[number] is likely.dtype and not likely.weak:
+                    return likely
+            return trace.type_of_number(number)
         return x if type(x) is ArrayType else type_of(x)
 
 
@@ -217,8 +221,9 @@ def transpose_linear(row: Row, g: Any, mask: Mask | None) -> list[tuple[int, Any
         return [(0, part, None)]
     linear = op.linear_args(len(row.xs))
     operands = list(row.xs)
+    kind = None
     for k in linear:
-        operands[k] = row.type(k)
+        operands[k] = kind = row.type(k, kind)
     parts = as_parts(derivative.transpose(g, *operands, **row.params), linear)
     if mask is None and not derivative.selects:
         return [(k, parts[k], None) for k in linear]

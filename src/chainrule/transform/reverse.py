@@ -179,7 +179,8 @@ class _Sweep:
                 if type(derivative) is Linear and derivative.gather is not None:
                     xs, numbers = equations[k + 1], equations[k + 2]
                     if numbers[0] >= 0:
-                        piece = (fill(g, shapes[first]), tuple(xs[1:]), equations[k + 3], mask)
+                        g = g if g.shape == shapes[first] else fill(g, shapes[first])
+                        piece = (g, tuple(xs[1:]), equations[k + 3], mask)
                         self.gather(numbers[0], op, piece)
                 elif not op.flat:
                     self._general(Row(equations[k : k + FIELDS], self.trace), g, mask)

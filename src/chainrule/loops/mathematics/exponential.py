@@ -52,10 +52,12 @@ def exp(x: Node) -> Node:
 
 
 def exp_of_parts(x: Node, more: Node | None) -> Node:
-    """e to the x + more, where that is small to x."""
-    x = below(above(x, _LEAST[x.kind]), _MOST[x.kind])
-    first, rest, n, shifted = less_log2(x)
-    return scaled(exp_small(first - (rest if more is None else rest - more)), n, shifted)
+    """e to the x + more, where that is small to x, unless x is so large that it doesn't count."""
+    inside = below(above(x, _LEAST[x.kind]), _MOST[x.kind])
+    first, rest, n, shifted = less_log2(inside)
+    if more is not None:
+        rest = rest - select(inside.eq(x), more, 0.0)
+    return scaled(exp_small(first - rest), n, shifted)
 
 
 def exp2(x: Node) -> Node:

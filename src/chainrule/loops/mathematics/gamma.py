@@ -29,8 +29,9 @@ from chainrule.loops.scalar import Node, cast, floor, fma, is_nan, maximum, rare
 
 _INFINITY = float("inf")
 _NAN = float("nan")
-# From here on the asymptotic series are used.
+# From here on the asymptotic series are used, of Γ and of ψ.
 _FAR = 8.0
+_FAR_DIGAMMA = 6.0
 # Beyond this, Γ is infinite.
 _MOST = 200.0
 # ½·log(2π) - ½, and the base-2 logarithm of √(2π), in two parts.
@@ -210,13 +211,13 @@ def digamma_negative(x: Node) -> Node:
 def _digamma_positive(x: Node, more: Node | None = None) -> Node:
     """ψ(x + more), where x < 3 and elsewhere ψ(x)."""
     g = x.graph
-    far = x >= _FAR
+    far = x >= _FAR_DIGAMMA
     zero, one = g.const(0.0, x.kind), g.const(1.0, x.kind)
     # ψ(x) = ψ(y) + 1/y + … + 1/(x - 1) for y between 2 and 3, or ψ(1 + x) - 1/x.
     low = x < 1.0
     y = select(low, x + 1, select(x < 3.0, x, x - floor(x - 2.0)))
     top, bottom = select(low, -one, zero), select(low, x, one)
-    for i in range(1, 6):
+    for i in range(1, 4):
         term = x - float(i)
         taken = term >= 2.0
         top = select(taken, fma(top, term, bottom), top)

@@ -1,6 +1,7 @@
 """Huge angles, reduced with as many digits of π as they need.
 
-Source: M. Payne, R. Hanek, Radian reduction for trigonometric functions, SIGNUM Newsletter 18, 1983.
+Source: M. Payne, R. Hanek, Radian reduction for trigonometric functions, SIGNUM Newsletter 18
+(1983).
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ _HALF = 0xFFFFFFFF
 
 
 def huge_angle(x: Node) -> tuple[Pair, Node]:
-    """|x| = r + q·½·π with |r| ≤ ¼·π: r in two parts, and q; NaN for an infinite x, which is f64."""
+    """|x| = r + q·½·π, with |r| ≤ ¼·π in two parts, and q; r of an infinite x is NaN. x is f64."""
     first, second = _turns(x)
-    # Of a turn's digits, the first two are the quadrant; the
-    # rest is signed, and one below 0 counts from the next quadrant.
+    # Of a turn's digits, the first two are the quadrant. The rest is read with a sign: an angle
+    # below 0 is one before the next quadrant.
     top = bits((first << 2) | (second >> 62), "i64")
     quadrant = (first >> 62) + (bits(top, "u64") >> 63)
     # The fraction, in three parts each as long as a float can hold.

@@ -7,8 +7,6 @@ from chainrule.loops.mathematics.exponential import exp, exp_of_parts
 from chainrule.loops.mathematics.logarithm import log1p
 from chainrule.loops.scalar import Node, fma, is_nan, maximum, minimum, select
 
-_INFINITY = float("inf")
-
 
 def expit(x: Node) -> Node:
     """1/(1 + exp(-x))."""
@@ -33,8 +31,7 @@ def logaddexp(x: Node, y: Node) -> Node:
     """log(exp(x) + exp(y))."""
     larger, smaller = maximum(x, y), minimum(x, y)
     difference, lost = two_sum(smaller, -larger)
-    # Of infinities it isn't known, unless they are equal.
-    lost = select(difference > -_INFINITY, lost, 0.0)
+    # Infinities have no difference, unless they are equal.
     same = x.eq(y)
     w = exp_of_parts(select(same, 0.0, difference), select(same, 0.0, lost))
     total = larger + log1p(w)

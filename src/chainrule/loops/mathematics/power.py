@@ -20,7 +20,7 @@ from chainrule.loops.scalar import Node, copysign, fma, is_nan, maximum, minimum
 
 _INFINITY = float("inf")
 _NAN = float("nan")
-# Between the first two, squares neither overflow nor lose digits; the third brings all others there.
+# Between the first two, squares neither overflow nor lose digits; the third moves others there.
 _SQUARES = {"f64": (2.0**500, 2.0**-400, 2.0**600), "f32": (2.0**60, 2.0**-40, 2.0**100)}
 
 
@@ -67,10 +67,11 @@ def cbrt(x: Node) -> Node:
     # k = 3·third + j: a cube is taken out, and j is left.
     third = rint((k - 1.0) * (1 / 3))
     j = k - 3.0 * third
-    m = (1 + f) * select(j.eq(0.0), 1.0, select(j.eq(1.0), 2.0, g.const(4.0, x.kind)))
-    start = select(
-        j.eq(0.0), 1.0, select(j.eq(1.0), 0.5 ** (1 / 3), g.const(0.25 ** (1 / 3), x.kind))
-    )
+    one, four = g.const(1.0, x.kind), g.const(4.0, x.kind)
+    m = (1 + f) * select(j.eq(0.0), one, select(j.eq(1.0), 2.0, four))
+    # 1/∛1, 1/∛2 and 1/∛4, no better than the polynomial.
+    last = g.const(0.25 ** (1 / 3), x.kind)
+    start = select(j.eq(0.0), one, select(j.eq(1.0), 0.5 ** (1 / 3), last))
     inverse = polynomial(1 + f, CBRT[x.kind]) * start
     if x.kind == "f64":
         # Newton's step for the inverse, of third order.
