@@ -38,10 +38,10 @@ from chainrule.ir.primitive import (  # noqa: E402
     Primitive,
     Undefined,
 )
-from chainrule.ops.control import UNROLLED  # noqa: E402
 from chainrule.ops.family import PRIMITIVES  # noqa: E402
 from chainrule.tracing.swap import swaps  # noqa: E402
 from chainrule.tracing.table import SCIPY_SPECIAL, TABLE, numpy_name  # noqa: E402
+from chainrule.transform.unroll import UNROLLED  # noqa: E402
 
 HEAD = """# Operations
 
@@ -60,7 +60,7 @@ A *primitive* is one definition with all its rules. Its derivative is one of a c
 *Batch*: what `cr.vmap` uses, a rule or a loop over the examples. *Symbolic*: whether `cr.symbolic`
 can go through it. *Compiled*: what runs it under `cr.jit`, native loops or a call back into NumPy
 in the middle of them. (Complex numbers and half precision always call NumPy; so does sorting rows
-of more than 64 entries.) *Special*: where `cr.differentiability` reports something.
+of more than 64 entries, and an unstable argsort.) *Special*: where `cr.differentiability` reports something.
 """
 
 # What isn't reached by a name of NumPy's.

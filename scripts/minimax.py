@@ -10,6 +10,7 @@ first few, which weigh most, the others are fitted again to make up for the roun
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -248,7 +249,7 @@ FITS = {
         lambda s: mp.erfc(s + 2) / mp.erf(s + 2),
     ),
     "ERFC": Fit(
-        "erfc(x) = exp(-x²)·(9·exp(16)·erfc(4) + t·P(t))/(1 + 2·x), t = (x - 4)/(x + 4), ½ ≤ x ≤ 28",
+        "erfc(x) = exp(-x²)·(9·exp(16)·erfc(4) + t·P(t))/(1 + 2·x) for ½ ≤ x, t = (x - 4)/(x + 4)",
         lambda t: (_scaled_erfc(t) - _scaled_erfc(mpf(0))) / t,
         (mpf("0.5") - 4) / (mpf("0.5") + 4),
         (mpf(28) - 4) / (mpf(28) + 4),
@@ -305,9 +306,10 @@ def printed(name: str) -> str:
         values, error = rounded(FITS[name], kind)
         texts = [repr(v) if kind == "f64" else str(np.float32(v)) for v in values]
         lines.append(f'    "{kind}": (  # error 2^{mp.nstr(mp.log(error, 2), 4)}')
-        lines += [f"        {text}," for text in texts]
+        inside = textwrap.wrap(", ".join(texts) + ",", 90, break_on_hyphens=False)
+        lines += [f"        {line}" for line in inside]
         lines.append("    ),")
-    return "\n".join([*lines, "}"])
+    return "\n".join([*lines, "}  # fmt: skip"])
 
 
 HEAD = '''"""Coefficients of polynomials, from the lowest power on; from scripts/minimax.py."""

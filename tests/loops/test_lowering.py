@@ -110,16 +110,21 @@ def check(use: Use, found: Any, wanted: Any) -> None:
 def usable(op: Primitive, case: Case, rng: np.random.Generator) -> Use | None:
     """A sample of a case; None where NumPy has no such operation for these dtypes."""
     use = op, case.sample(rng), dict(case.params)
-    whole = all(np.asarray(a).dtype.kind in "iu" for a in use[1])
+    whole = all(np.asarray(a).dtype.kind in "iub" for a in use[1])
     try:
         # Of whole numbers divided by zero see below.
-        with np.errstate(all="ignore", divide="raise" if whole else "ignore"), warnings.catch_warnings():
+        with (
+            np.errstate(all="ignore", divide="raise" if whole else "ignore"),
+            warnings.catch_warnings(),
+        ):
             warnings.simplefilter("ignore")
-            op.value(*use[1], **use[2])
+            value = op.value(*use[1], **use[2])
             leaves = [a for a in use[1] if isinstance(a, np.ndarray)]
             if len(leaves) == len(use[1]):
-                trace_program(lambda *xs: apply(op, *xs, **use[2]), *leaves, values=False)
-    except (TypeError, ValueError, FloatingPointError, ChainruleError):
+                program = trace_program(lambda *xs: apply(op, *xs, **use[2]), *leaves, values=False)
+                if not op.multiple and whole:
+                    return use if program.outputs[0].type.dtype == value.dtype else None
+    except (TypeError, ValueError, OverflowError, FloatingPointError, ChainruleError):
         return None
     return use
 
@@ -149,13 +154,18 @@ def test_every_case(name: str) -> None:
     rng = np.random.default_rng(7)
     cases = list(op.cases)
     if not is_program(op):
-        drawn = [c for c in op.cases if any(isinstance(a, Draw) and a.dtype == "f8" for a in c.args)]
+        drawn = [
+            c for c in op.cases if any(isinstance(a, Draw) and a.dtype == "f8" for a in c.args)
+        ]
         cases += [in_dtype(case, "f4") for case in drawn]
-        cases += [in_dtype(case, dtype) for case in drawn[1:3] for dtype in WHOLE]
+        # Bounds of isclose are met exactly by whole numbers, but for one rounding.
+        kinds = () if name == "isclose" else WHOLE
+        cases += [in_dtype(case, dtype) for case in drawn[1:2] for dtype in kinds]
     found = [usable(op, case, rng) for case in cases]
     for use, one, other, native in run_together([use for use in found if use is not None]):
         check(use, one, other)
         arrays = [other, *use[1]]
         plain = all(np.asarray(a).dtype.kind in "biuf" for a in arrays)
         half = any(np.asarray(a).dtype == np.float16 for a in arrays)
-        assert native == (TABLE[name] and plain and not half), (name, use[1:])
+        unstable = name == "argsort" and use[2]["kind"] is None
+        assert native == (TABLE[name] and plain and not half and not unstable), (name, use[1:])

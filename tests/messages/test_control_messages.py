@@ -197,7 +197,7 @@ CASES = {
         """scan: xs has no axis to loop over
   xs:    f64
   where: HERE
-  fix:   close over what every step shares; xs=None with length=n loops without rows""",
+  fix:   of a list make an array: np.array(xs); what every step shares, close over""",
     ),
     "a bound that isn't whole": (
         lambda: cr.fori_loop(0, 2.5, lambda i, c: c, 1.0),

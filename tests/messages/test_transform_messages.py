@@ -154,7 +154,8 @@ CASES = {
         cr.ArgumentError,
         """grad: with has_aux=True the function must return (value, auxiliary)
   returned: f64
-  where:    HERE""",
+  where:    HERE
+  fix:      end it with return value, auxiliary""",
     ),
     # ---- values that would lose their derivative ----
     "float()": (
@@ -409,7 +410,8 @@ np.real(f(z)), np.imag(f(z))""",
         """custom_jvp: the rule's tangent has another tree than the function's result
   result:  *
   tangent: (*,)
-  where:   HERE""",
+  where:   HERE
+  fix:     return it put together as the function's result is""",
     ),
     "a rule's shape": (
         lambda: cr.jvp(with_rule(lambda primals, tangents: (primals[0], V)), (2.0,), (1.0,)),

@@ -251,3 +251,46 @@ def test_other_shapes_than_the_example_are_refused():
     formula = cr.symbolic(lambda x: x * 2, np.ones(2))
     with pytest.raises(cr.ArgumentError, match="other shapes"):
         formula.function()(np.ones(3))
+
+
+# ---- matrices ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("f", "name", "most"),
+    [
+        (np.linalg.inv, "inv", 4),
+        (np.linalg.det, "det", 5),
+        (lambda a: np.linalg.solve(a, np.ones(6)), "solve", 4),
+        (lambda a: np.linalg.matrix_power(a, -2), "inv", 4),
+    ],
+)
+def test_large_matrices_are_refused_at_once(f, name, most):
+    with pytest.raises(cr.UnsupportedError) as caught:
+        cr.symbolic(f, np.eye(6))
+    assert caught.value.problem == f"symbolic: the formula of {name} is too large to write out"
+    assert caught.value.facts == {"matrix": "6×6", "most": f"{most}×{most}"}
+    assert "test_symbolic.py" in str(caught.value.where)
+    assert "cr.grad" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda a: np.sum(np.linalg.inv(a) ** 2),
+        np.linalg.det,
+        lambda a: np.sum(np.linalg.solve(a, np.arange(3.0))),
+    ],
+)
+def test_three_by_three(f):
+    A = np.array([[2.0, -1.0, 0.5], [0.3, 1.5, -0.7], [-0.4, 0.8, 1.1]])
+    np.testing.assert_allclose(cr.symbolic(f, A).function(0)(A), cr.grad(f)(A), rtol=1e-9)
+
+
+def test_a_stack_of_matrices():
+    A = np.array([[[2.0, 1.0], [0.5, 1.0]], [[1.0, 0.0], [3.0, 2.0]]])
+
+    def f(a):
+        return np.sum(np.linalg.inv(a)[:, 0] * np.linalg.det(a)[:, None] ** 2)
+
+    np.testing.assert_allclose(cr.symbolic(f, A).function(0)(A), cr.grad(f)(A), rtol=1e-9)

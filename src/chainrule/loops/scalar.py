@@ -416,14 +416,24 @@ def rebuilt(
     return [made[root.number] for root in roots]
 
 
+_INFIX = {
+    "add": "+", "sub": "-", "mul": "*", "div": "/", "lt": "<", "le": "<=", "gt": ">", "ge": ">=",
+    "eq": "==", "ne": "!=", "and": "&", "or": "|",
+}  # fmt: skip
+
+
 def expression_text(node: Node) -> str:
-    """An expression as nested calls, for people."""
+    """An expression as people write it: i, j, k … are counters, v3[i] is an entry of a value."""
     if node.op == "const":
         return repr(value_of(node).item() if isinstance(node.attr, bytes) else node.attr)
-    if node.op in ("index", "parameter"):
-        return f"{node.op}{node.attr}"
-    name = node.attr if node.op in ("call", "rare") else node.op
-    inside = ", ".join(map(expression_text, node.args))
-    if node.op == "load":
-        return f"{node.attr}[{inside}]"
-    return f"{name}({inside})" if node.op != "cast" else f"{node.kind}({inside})"
+    if node.op == "index":
+        return "ijklmnop"[node.attr] if node.attr < 8 else f"i{node.attr}"
+    if node.op == "parameter":
+        return f"x{node.attr}"
+    inside = [expression_text(a) for a in node.args]
+    if node.op in ("load", "read"):
+        return f"{node.attr}[{', '.join(inside)}]" if inside else repr(node.attr)
+    if node.op in _INFIX:
+        return f"({inside[0]} {_INFIX[node.op]} {inside[1]})"
+    name = {"call": node.attr, "cast": node.kind}.get(node.op, node.op)
+    return f"{name}({', '.join(inside)})"

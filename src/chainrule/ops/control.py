@@ -30,8 +30,8 @@ cond(branches)
     operands  (p, *xs)                           p is a boolean of shape ()
     branches  (where p holds, where it doesn't): each (*xs) → outputs of one and the same type.
 
-The types of carries agree on entry and exit of a body, and no result is weak. An input of a body may
-be marked weak: it began as one of Python's numbers (fori_loop's counter), and promotes like one.
+The types of carries agree on entry and exit of a body, and no result is weak. An input of a body
+may be marked weak: it began as one of Python's numbers (fori_loop's counter), and promotes so.
 Derivatives and batches make new programs out of these; that needs the floor above, which enters its
 rules in `RULES` (transform/loop.py, transform/choice.py).
 """
@@ -44,13 +44,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.ir.primitive import Case, Custom, Draw, Primitive
+from chainrule.ir.primitive import Case, Custom, Draw
 from chainrule.ir.program import Constant, Program
 from chainrule.ir.types import ArrayType, type_of
 from chainrule.ops.family import primitive
 from chainrule.tracing.body import stage_body
 from chainrule.tracing.runner import runner
-from chainrule.tracing.table import TABLE
 
 # While a trace runs, NumPy's own names make buffers.
 _empty, _zeros, _asarray = np.empty, np.zeros, np.asarray
@@ -395,52 +394,3 @@ cond = primitive(
     cases=(_COND_CASE,),
     multiple=True,
 )
-
-
-# ---- unrolled ------------------------------------------------------------------------------------
-
-# `evaluate`, or something like it that also watches what runs.
-Run = Callable[..., list[Any]]
-
-
-def _scan_unrolled(
-    run: Run, *xs: Any, body: Program, length: int, consts: int, carry: int, reverse: bool
-) -> tuple[Any, ...]:
-    kinds = output_types(body)
-    fixed, state, rows = xs[:consts], list(xs[consts : consts + carry]), xs[consts + carry :]
-    steps = []
-    for k in reversed(range(length)) if reverse else range(length):
-        outs = run(body, *fixed, *state, *[row[k] for row in rows])
-        state = outs[:carry]
-        steps.append(outs[carry:])
-    steps = steps[::-1] if reverse else steps
-    ys = [
-        TABLE["stack"]([step[j] for step in steps]) if steps else _zeros((0, *kind.shape))
-        for j, kind in enumerate(kinds[carry:])
-    ]
-    return (*state, *ys)
-
-
-def _while_unrolled(
-    run: Run, *xs: Any, cond: Program, body: Program, cond_consts: int, consts: int
-) -> tuple[Any, ...]:
-    seen, fixed = xs[:cond_consts], xs[cond_consts : cond_consts + consts]
-    state = list(xs[cond_consts + consts :])
-    while bool(run(cond, *seen, *state)[0]):
-        state = run(body, *fixed, *state)
-    return tuple(state)
-
-
-def _cond_unrolled(
-    run: Run, p: Any, *xs: Any, branches: tuple[Program, Program]
-) -> tuple[Any, ...]:
-    return tuple(run(branches[0] if bool(p) else branches[1], *xs))
-
-
-# What a loop does, operation by operation, where values are known: formulas and reports are read
-# from that.
-UNROLLED: dict[Primitive, Callable[..., tuple[Any, ...]]] = {
-    scan: _scan_unrolled,
-    while_: _while_unrolled,
-    cond: _cond_unrolled,
-}

@@ -22,6 +22,8 @@ def running(combine: str) -> Rule:
 
 def shift(b: Any, out: ArrayType, x: Any, axis: tuple[int, ...]) -> Any:
     """The largest entry, where that is finite, and else 0; reduced axes stay, of length 1."""
+    if x.dtype.kind != "f":
+        return None
     kept = tuple(n for k, n in enumerate(x.shape) if k not in axis)
     largest = b.reduce("max", ArrayType(kept, x.dtype), x, axis)
 
@@ -34,6 +36,8 @@ def shift(b: Any, out: ArrayType, x: Any, axis: tuple[int, ...]) -> Any:
 
 def length(b: Any, out: ArrayType, x: Any, axis: tuple[int, ...]) -> Any:
     """The root of the sum of squares."""
+    if x.dtype.kind != "f":
+        return None
 
     def square(*index: Any) -> Any:
         own, over = iter(index[: len(out.shape)]), iter(index[len(out.shape) :])
@@ -56,9 +60,8 @@ def convolve(b: Any, out: ArrayType, x: Any, y: Any) -> Any:
         here = b.at(x, (b.select(inside, place, 0),), out.dtype)
         return b.select(inside, here * b.at(y, (k,), out.dtype), 0)
 
-    if out.dtype.kind == "b":
-        return None
-    return b.fold("add", out.shape, (y.size,), out.dtype, term)
+    combine = "or" if out.dtype.kind == "b" else "add"
+    return b.fold(combine, out.shape, (y.size,), out.dtype, term)
 
 
 # ---- by index letters ----------------------------------------------------------------------------
@@ -111,6 +114,8 @@ def share_runs(b: Any, out: ArrayType, t: Any, starts: Any) -> Any:
     """Every entry replaced by the mean of its run: runs are numbered, added up, and read again."""
     shape = starts.shape
     size = math.prod(shape)
+    if t.dtype.kind != "f":
+        return None
     if not size:
         return b.entry(out.shape, out.dtype, lambda *i: t(*i))
     spread = b.entry(shape, t.dtype, lambda *i: b.at(t, i))

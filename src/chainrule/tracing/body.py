@@ -26,6 +26,8 @@ from chainrule.tracing.swap import swapped
 from chainrule.tracing.trace import ground, inside, resolve, snapshot
 from chainrule.tracing.tracer import Tracer
 
+_SMALL = 4096
+
 
 class _Entrance:
     """The inputs that a body has met so far, each known by the variable that it names."""
@@ -220,8 +222,9 @@ def free(program: Program) -> tuple[Program, tuple[Any, ...]]:
 def _same(left: np.ndarray, right: np.ndarray) -> bool:
     if left is right:
         return True
-    alike = left.shape == right.shape and left.dtype == right.dtype
-    return alike and left.tobytes() == right.tobytes()
+    if left.shape != right.shape or left.dtype != right.dtype or left.nbytes > _SMALL:
+        return False  # of large arrays a trace makes one copy alone
+    return left.tobytes() == right.tobytes()
 
 
 def renamed(program: Program, names: dict[int, Var]) -> Program:

@@ -226,7 +226,7 @@ def _length(rows: list[Any], xs: Any, length: int | None) -> int:
             raise ShapeError(
                 "scan: xs has no axis to loop over",
                 {f"xs{tail}": type_of(row)},
-                "close over what every step shares; xs=None with length=n loops without rows",
+                "of a list make an array: np.array(xs); what every step shares, close over",
             )
         found.setdefault(row.shape[0], f"xs{tail}")
     if len(found) > 1:

@@ -13,13 +13,13 @@ from chainrule.base.place import Place
 from chainrule.base.trees import flatten, paths
 from chainrule.ir.primitive import Primitive
 from chainrule.ir.program import Equation
-from chainrule.ops.control import UNROLLED
 from chainrule.tracing.record import FIELDS, ProgramTrace
 from chainrule.tracing.stage import evaluate
 from chainrule.tracing.swap import is_tracing
 from chainrule.tracing.trace import ground
 from chainrule.tracing.tracer import Tracer
 from chainrule.transform.arguments import Argnums, Inputs, output_leaves, run_traced
+from chainrule.transform.unroll import UNROLLED
 
 _REMEDY = (
     "keep to numbers that {name} has a value for: np.where(x > 0, x, 1.0) and the like;\n"

@@ -13,13 +13,13 @@ from chainrule.base.place import Place
 from chainrule.base.trees import flatten
 from chainrule.ir.primitive import Primitive, Undefined
 from chainrule.ir.program import Equation
-from chainrule.ops.control import UNROLLED
 from chainrule.tracing.record import FIELDS, ProgramTrace
 from chainrule.tracing.stage import evaluate
 from chainrule.tracing.trace import apply, ground
 from chainrule.tracing.tracer import Tracer
 from chainrule.transform.arguments import Inputs, output_leaves, run_traced
 from chainrule.transform.gradient import variables, vjp
+from chainrule.transform.unroll import UNROLLED
 
 # How many units in the last place still count as meeting a place, for values that were computed.
 _NEAR = 4.0

@@ -14,7 +14,6 @@ from chainrule.ir.primitive import Primitive
 from chainrule.ir.program import Constant, Operand, Program
 from chainrule.ir.types import ArrayType, type_of
 from chainrule.ops.boundary import Callee, unseen
-from chainrule.ops.control import UNROLLED
 from chainrule.tracing.body import Body, Run, trace_body
 from chainrule.tracing.creation import has_traced, operand
 from chainrule.tracing.record import RecordTrace
@@ -24,6 +23,7 @@ from chainrule.tracing.tracer import Tracer
 from chainrule.transform.batch import vmap
 from chainrule.transform.gradient import conjugated
 from chainrule.transform.linear import convert, tangent_dtype
+from chainrule.transform.unroll import UNROLLED
 
 
 class Site:

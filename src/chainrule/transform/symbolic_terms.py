@@ -20,9 +20,9 @@ from chainrule.base.errors import ArgumentError, UnsupportedError
 from chainrule.base.place import Place
 from chainrule.ir.primitive import Linear, Partials
 from chainrule.ir.program import Constant, Equation, Operand, Program, Var
-from chainrule.ops.control import UNROLLED
 from chainrule.tracing.stage import evaluate, trace_program
 from chainrule.tracing.trace import apply
+from chainrule.transform.unroll import UNROLLED
 
 MOST_SCALARS = 20_000
 

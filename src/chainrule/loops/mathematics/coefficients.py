@@ -295,7 +295,7 @@ ERF_TAIL = {
     ),
 }
 
-# erfc(x) = exp(-x²)·(9·exp(16)·erfc(4) + t·P(t))/(1 + 2·x), t = (x - 4)/(x + 4), ½ ≤ x ≤ 28
+# erfc(x) = exp(-x²)·(9·exp(16)·erfc(4) + t·P(t))/(1 + 2·x) for ½ ≤ x, t = (x - 4)/(x + 4)
 ERFC = {
     "f64": (  # error 2^-59.05
         -0.1396211168405625,

@@ -70,9 +70,9 @@ def ndtr(x: Node) -> Node:
 def _tail(x: Node, square: Pair, more: Node | None = None, factor: float = 1.0) -> Node:
     """erfc(x + more)·factor for x ≥ ½, with the square of that in two parts."""
     t = (x - 4.0) / (x + 4.0)
-    middle, rest = _MIDDLE[x.kind]
+    middle, more_of_it = _MIDDLE[x.kind]
     high, low = fast_two_sum(x.graph.const(middle, x.kind), t * polynomial(t, ERFC[x.kind]))
-    top = high, low + rest
+    top = high, low + more_of_it
     twice = 2 * x
     bottom = 1 + twice
     lost = 1 - (bottom - twice)
