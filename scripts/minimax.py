@@ -208,6 +208,14 @@ FITS = {
         (8, 3),
         _square(lambda s: s**4),
     ),
+    "ARCTANH": Fit(
+        "arctanh(s) = s + s³·P(s²), for |s| ≤ 0.21",
+        _square(lambda s: (mp.atanh(s) - s) / s**3),
+        0,
+        mpf("0.21") ** 2,
+        (8, 4),
+        _square(lambda s: s**3 / mp.atanh(s)),
+    ),
     "ARCTAN": Fit(
         "arctan(a) = a + a³·P(a²), for |a| ≤ 1",
         _square(lambda a: (mp.atan(a) - a) / a**3),

@@ -500,5 +500,5 @@ def test_a_buffer_made_by_an_imported_name_refuses_traced_values():
         memory[0] = x
         return np.sum(memory)
 
-    with pytest.raises(cr.TraceError, match=r"float\(\) of a traced value"):
+    with pytest.raises(cr.TraceError, match="written into a plain array"):
         cr.grad(f)(2.0)

@@ -6,13 +6,12 @@ entry that it replaces has been read before, else beside it, and it is copied ov
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
+from chainrule.emit.region import Printing
 from chainrule.loops.lower import Lowered
 from chainrule.loops.value import Branch, Scan, Value, While
-
-if TYPE_CHECKING:
-    from chainrule.emit.module import Region
 
 _ALIGN = 64
 _POLL = 2  # the context's slot
@@ -33,7 +32,7 @@ def own_scratch(step: Value) -> int:
     return 0
 
 
-def print_loop(region: Region, step: Value, bodies: list[Region], results: Any) -> None:
+def print_loop(region: Printing, step: Value, bodies: Sequence[Printing], results: Any) -> None:
     """The lines that run a loop, with its bodies' functions."""
     call = step.call[0]
     if isinstance(call, Scan):
@@ -49,7 +48,7 @@ class _State:
     """The carried values of a loop: where they lie, and where a body puts the next ones."""
 
     def __init__(
-        self, region: Region, step: Value, body: Region, results: Any, first: int, init: Any
+        self, region: Printing, step: Value, body: Printing, results: Any, first: int, init: Any
     ) -> None:
         self.region = region
         self.now = [region.pointer(v) for v in results]
@@ -80,9 +79,7 @@ class _State:
 def _turns_between_polls(body: Lowered) -> int:
     """How many turns take about as long as a user should wait for an answer to Ctrl-C."""
     work = sum(v.size + 10 for v in body.builder.values if v.how != "input")
-    work += sum(
-        _work_inside(v.call[0]) for v in body.builder.values if v.how == "external"
-    )
+    work += sum(_work_inside(v.call[0]) for v in body.builder.values if v.how == "external")
     return max(1, _PATIENCE // max(1, 4 * work))
 
 
@@ -93,7 +90,7 @@ def _work_inside(call: Any) -> int:
     return 1000
 
 
-def _poll(region: Region, turn: str, every: int) -> None:
+def _poll(region: Printing, turn: str, every: int) -> None:
     """Ask every so many turns whether to stop."""
     rest = region.new(f"urem i64 {turn}, {every}")
     due = region.new(f"icmp eq i64 {rest}, {every - 1}")
@@ -106,12 +103,12 @@ def _poll(region: Region, turn: str, every: int) -> None:
     region.lines += [f"  br label %polled{n}", f"polled{n}:"]
 
 
-def _call(region: Region, name: str, table: str, scratch: str) -> None:
+def _call(region: Printing, name: str, table: str, scratch: str) -> None:
     code = region.new(f"call i32 {name}(ptr {table}, ptr {scratch}, ptr %context)")
     region.leave_if(f"icmp ne i32 {code}, 0", code)
 
 
-def _scan(region: Region, step: Value, call: Scan, body: Region, results: Any) -> None:
+def _scan(region: Printing, step: Value, call: Scan, body: Printing, results: Any) -> None:
     operands = step.operands
     consts, carry = call.consts, call.carry
     init, xs = operands[consts : consts + carry], operands[consts + carry :]
@@ -147,7 +144,7 @@ def _scan(region: Region, step: Value, call: Scan, body: Region, results: Any) -
     _close(region, turn, call.length)
 
 
-def _open(region: Region, length: int) -> str:
+def _open(region: Printing, length: int) -> str:
     """Begin a counted loop; its counter lies in memory until LLVM finds it a register."""
     region.count += 1
     n = region.count
@@ -157,7 +154,7 @@ def _open(region: Region, length: int) -> str:
     return f"%now{n}"
 
 
-def _close(region: Region, turn: str, length: int) -> None:
+def _close(region: Printing, turn: str, length: int) -> None:
     n = turn.removeprefix("%now")
     after = region.new(f"add nuw nsw i64 {turn}, 1")
     region.lines.append(f"  store i64 {after}, ptr %turns{n}")
@@ -166,7 +163,7 @@ def _close(region: Region, turn: str, length: int) -> None:
 
 
 def _while(
-    region: Region, step: Value, call: While, bodies: list[Region], results: Any
+    region: Printing, step: Value, call: While, bodies: Sequence[Printing], results: Any
 ) -> None:
     operands = step.operands
     condition, body = bodies
@@ -196,7 +193,7 @@ def _while(
     region.lines += [f"  store i64 {after}, ptr %turns{n}", f"  br label %turn{n}", f"over{n}:"]
 
 
-def _branch(region: Region, step: Value, bodies: list[Region], results: Any) -> None:
+def _branch(region: Printing, step: Value, bodies: Sequence[Printing], results: Any) -> None:
     predicate, *operands = step.operands
     byte = region.new(f"load i8, ptr {region.pointer(predicate)}")
     holds = region.new(f"icmp ne i8 {byte}, 0")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from chainrule.emit import sharing
 from chainrule.emit.function import Library
 from chainrule.emit.lanes import LanePrinter, Places, mask_of, moved_store
 from chainrule.emit.section import Level, Section
@@ -121,14 +120,16 @@ class KernelPrinter(LanePrinter):
 
     def _round(self, depth: int, axis: int, low: int, high: int, step: int, tile: int) -> None:
         self.tile[axis] = tile
-        chunks = min(self.plan.chunks, (high - low) // step) if depth == 0 else 1
         if high - low == step:
             self.base[axis] = self.graph.const(low, "i64")
             self._axis(depth + 1)
-        elif chunks > 1:
-            sharing.shared_out(self, axis, low, high, step, chunks)
+        elif depth == 0:
+            self._outermost(axis, low, high, step)
         else:
             self._loop(depth, axis, str(low), str(high), step)
+
+    def _outermost(self, axis: int, low: int, high: int, step: int) -> None:
+        self._loop(0, axis, str(low), str(high), step)
 
     def _loop(self, depth: int, axis: int, low: str, high: str, step: int) -> None:
         """Turns from low to high."""

@@ -10,7 +10,9 @@ import numpy as np
 from chainrule.emit import control
 from chainrule.emit.function import Definition, Library
 from chainrule.emit.kernel import KernelPrinter
+from chainrule.emit.region import Printing, Text
 from chainrule.emit.serial import SerialPrinter
+from chainrule.emit.sharing import SharedPrinter
 from chainrule.emit.turn import TurnPrinter, turn_of
 from chainrule.loops.cluster import Clusters, Kernel, cluster, memory_of
 from chainrule.loops.lower import Callback, Lowered
@@ -35,7 +37,7 @@ class Module:
 
 def module_of(lowered: Lowered, definitions: dict[str, Definition], target: Target) -> Module:
     """Group, place, schedule and print a lowered program."""
-    text = _Text(Library(definitions), target)
+    text = Text(Library(definitions), target)
     region = Region(lowered, text)
     region.print("@program", {})
     lines = [
@@ -48,26 +50,12 @@ def module_of(lowered: Lowered, definitions: dict[str, Definition], target: Targ
     return Module("\n".join([text.library.text(), *text.parts, *lines, ""]), region.memory.scratch)
 
 
-class _Text:
-    """The functions of one module, as they come."""
-
-    def __init__(self, library: Library, target: Target) -> None:
-        self.library = library
-        self.target = target
-        self.parts: list[str] = []
-        self.count = 0
-
-    def name(self, what: str) -> str:
-        self.count += 1
-        return f"@{what}{self.count}"
-
-
-class Region:
+class Region(Printing):
     """A program, or the body of a loop: `i32 (ptr arguments, ptr scratch, ptr context)`."""
 
-    def __init__(self, lowered: Lowered, text: _Text) -> None:
+    def __init__(self, lowered: Lowered, text: Text) -> None:
+        super().__init__(text)
         self.lowered = lowered
-        self.text = text
         self.clusters: Clusters = cluster(packed(lowered.builder, text.target), lowered.outputs)
         self.inside: dict[int, list[Region]] = {}
         for step in self.clusters.steps:
@@ -79,10 +67,7 @@ class Region:
             for number, regions in self.inside.items()
         }
         self.memory: Memory = plan_memory(self.clusters, lowered.inputs, lowered.outputs, needs)
-        self.lines: list[str] = []
-        self.head: list[str] = []
         self.named: set[int] = set()
-        self.count = 0
         self.elsewhere: dict[int, str] = {}
 
     def _step(self, number: int) -> Value:
@@ -150,25 +135,17 @@ class Region:
             self.head.append(f"  {name} = getelementptr i8, ptr {glob}, i64 0")
         return name
 
-    def new(self, right: str) -> str:
-        """A line that computes something."""
-        self.count += 1
-        self.lines.append(f"  %r{self.count} = {right}")
-        return f"%r{self.count}"
-
     def _kernel(self, kernel: Kernel) -> None:
         nest = nest_of(kernel, self.clusters.expressions, self.memory.targets)
         if not nest.inner and not nest.outer:
             return
         name = self.text.name("kernel")
+        turn = turn_of(nest, self.text.target)
+        if turn is not None:
+            self._run(TurnPrinter(name, nest, turn, self.memory.places))
+            return
         plan = schedule(nest, self.text.target)
-        self._run(KernelPrinter(name, nest, plan, self.text.library, self.memory.places))
-
-    def _print(self, printer: KernelPrinter | TurnPrinter) -> None:
-        self.text.parts.append(printer.text())
-        given = ["%scratch", "%context", *map(self.pointer, printer.arguments)]
-        inside = ", ".join(f"ptr {pointer}" for pointer in given)
-        self.lines.append(f"  call void {printer.name}({inside})")
+        self._run(SharedPrinter(name, nest, plan, self.text.library, self.memory.places))
 
     def _serial(self, value: Value) -> None:
         nest = serial_nest(value, self.clusters.expressions[value.number])
@@ -176,30 +153,12 @@ class Region:
         plan = serial_schedule(value, nest, self.text.target)
         self._run(SerialPrinter(name, nest, plan, self.text.library, self.memory.places, value))
 
-    def _run(self, printer: KernelPrinter) -> None:
+    def _run(self, printer: KernelPrinter | TurnPrinter) -> None:
         """Print a kernel, and call it."""
         self.text.parts.append(printer.text())
-        inside = ", ".join(["ptr %scratch", "ptr %context", *[f"ptr {self.pointer(v)}" for v in printer.arguments]])
+        given = ["%scratch", "%context", *map(self.pointer, printer.arguments)]
+        inside = ", ".join(f"ptr {pointer}" for pointer in given)
         self.lines.append(f"  call void {printer.name}({inside})")
-
-    def table(self, pointers: list[str]) -> str:
-        """Memory that holds addresses."""
-        self.count += 1
-        table = f"%table{self.count}"
-        self.head.append(f"  {table} = alloca ptr, i64 {max(1, len(pointers))}")
-        for k, pointer in enumerate(pointers):
-            self.put(table, k, pointer)
-        return table
-
-    def put(self, table: str, place: int, pointer: str) -> None:
-        """Enter an address into a table."""
-        slot = self.new(f"getelementptr ptr, ptr {table}, i64 {place}")
-        self.lines.append(f"  store ptr {pointer}, ptr {slot}")
-
-    def from_context(self, slot: int) -> str:
-        """What the caller gave in a slot of the context."""
-        at = self.new(f"getelementptr ptr, ptr %context, i64 {slot}")
-        return self.new(f"load ptr, ptr {at}")
 
     def _external(self, value: Value) -> None:
         call, results = value.call
@@ -215,30 +174,10 @@ class Region:
         flag = self.new(f"load i8, ptr {self.pointer(value.operands[0])}")
         self.leave_if(f"icmp ne i8 {flag}, 0", str(value.call + 1))
 
-    def leave_if(self, condition: str, code: str) -> None:
-        """End here with a code."""
-        test = self.new(condition)
-        self.count += 1
-        n = self.count
-        self.lines += [
-            f"  br i1 {test}, label %leave{n}, label %on{n}",
-            f"leave{n}:",
-            f"  ret i32 {code}",
-            f"on{n}:",
-        ]
-
     def _copy(self, value: Value, argument: int) -> None:
         at = self.new(f"getelementptr ptr, ptr %arguments, i64 {argument}")
         target = self.new(f"load ptr, ptr {at}")
         self.copy(target, self.pointer(value), value.size * value.dtype.itemsize)
-
-    def copy(self, target: str, source: str, size: int) -> None:
-        """Bytes from one place to another, which may be the same."""
-        name = "@llvm.memmove.p0.p0.i64"
-        self.text.library.declarations.add(f"declare void {name}(ptr, ptr, i64, i1)")
-        self.lines.append(
-            f"  call void {name}(ptr {target}, ptr {source}, i64 {size}, i1 false)"
-        )
 
 
 def _bodies(call: object) -> list[Lowered]:
@@ -252,4 +191,4 @@ def _bodies(call: object) -> list[Lowered]:
 
 def _bytes(array: np.ndarray) -> str:
     data = array.tobytes() or b"\0"
-    return f"[{len(data)} x i8] c\"" + "".join(f"\\{byte:02X}" for byte in data) + '"'
+    return f'[{len(data)} x i8] c"' + "".join(f"\\{byte:02X}" for byte in data) + '"'

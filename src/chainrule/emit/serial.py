@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from chainrule.emit.function import Library
 from chainrule.emit.kernel import KernelPrinter
-from chainrule.emit.lanes import Places
 from chainrule.emit.text import literal, memory_kind, type_name
 from chainrule.loops.nest import Nest, Store
 from chainrule.loops.schedule import Schedule

@@ -6,53 +6,62 @@ the same bit for bit however many threads there are.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from chainrule.emit.kernel import KernelPrinter
 from chainrule.emit.section import Level, Section
 from chainrule.emit.text import type_name
-
-if TYPE_CHECKING:
-    from chainrule.emit.kernel import KernelPrinter
 
 _PARALLEL = 3  # the context's slot
 _FIRST_BUFFER = 3  # in a chunk's data: scratch, context, partial sums, buffers
 _ROOM = 64  # bytes for one partial sum
 
 
-def shared_out(p: KernelPrinter, axis: int, low: int, high: int, step: int, chunks: int) -> None:
-    """Run the outermost loop in chunks."""
-    rounds = (high - low) // step
-    each = -(-rounds // chunks) * step
-    chunks = -(-(high - low) // each)
-    outside = dict(p.sums)
-    saved = p.levels, p.entry, p.block
-    body, p.entry, p.block = Section(), Section(), "entry"
-    p.levels, p.known_depth = [Level(body)], {}
-    p.sums = {key: p.new_sum(*key) for key in outside}
-    start = p._new(f"mul i64 %chunk, {each}")
-    begin = p._new(f"add i64 {start}, {low}")
-    stop = p._new(f"add i64 {begin}, {each}")
-    least = "@llvm.umin.i64"
-    p.library.declarations.add(f"declare i64 {least}(i64, i64)")
-    stop = p._new(f"call i64 {least}(i64 {stop}, i64 {high})")
-    p._loop(0, axis, begin, stop, step)
-    for k, (key, name) in enumerate(p.sums.items()):
-        here = _sum_type(p, key[0])
-        place = _place(p, "%chunk", k, len(outside))
-        p._line(f"store {here} {p._new(f'load {here}, ptr {name}')}, ptr {place}, align 8")
-    p._line("ret void")
-    name = f"{p.name}.part{len(p.parts)}"
-    lines = [f"define internal void {name}(ptr %data, i64 %chunk) nounwind {{", "entry:"]
-    lines += _from_data(0, "%scratch") + _from_data(1, "%context") + _from_data(2, "%partial")
-    for k, value in enumerate(p.arguments):
-        lines += _from_data(_FIRST_BUFFER + k, f"%b{value.number}")
-    p.parts.append("\n".join([*lines, *p.scratch_lines(), *p._body_lines(body), "}"]))
-    given = [f"%b{value.number}" for value in p.arguments]
-    p.levels, p.entry, p.block = saved
-    p.known_depth, p.sums = {}, outside
-    _call(p, name, given, chunks)
-    if outside:
-        _add_up(p, chunks)
+class SharedPrinter(KernelPrinter):
+    """Prints a nest of which threads share the outermost loop, if the schedule says so."""
+
+    def _outermost(self, axis: int, low: int, high: int, step: int) -> None:
+        rounds = (high - low) // step
+        chunks = min(self.plan.chunks, rounds)
+        if chunks > 1:
+            self._shared_out(axis, low, high, step, chunks)
+        else:
+            super()._outermost(axis, low, high, step)
+
+    def _shared_out(self, axis: int, low: int, high: int, step: int, chunks: int) -> None:
+        """Run the outermost loop in chunks."""
+        rounds = (high - low) // step
+        each = -(-rounds // chunks) * step
+        chunks = -(-(high - low) // each)
+        outside = dict(self.sums)
+        saved = self.levels, self.entry, self.block
+        body, self.entry, self.block = Section(), Section(), "entry"
+        self.levels, self.known_depth = [Level(body)], {}
+        self.sums = {key: self.new_sum(*key) for key in outside}
+        start = self._new(f"mul i64 %chunk, {each}")
+        begin = self._new(f"add i64 {start}, {low}")
+        stop = self._new(f"add i64 {begin}, {each}")
+        least = "@llvm.umin.i64"
+        self.library.declarations.add(f"declare i64 {least}(i64, i64)")
+        stop = self._new(f"call i64 {least}(i64 {stop}, i64 {high})")
+        self._loop(0, axis, begin, stop, step)
+        for k, (key, name) in enumerate(self.sums.items()):
+            here = _sum_type(self, key[0])
+            place = _place(self, "%chunk", k, len(outside))
+            self._line(
+                f"store {here} {self._new(f'load {here}, ptr {name}')}, ptr {place}, align 8"
+            )
+        self._line("ret void")
+        name = f"{self.name}.part{len(self.parts)}"
+        lines = [f"define internal void {name}(ptr %data, i64 %chunk) nounwind {{", "entry:"]
+        lines += _from_data(0, "%scratch") + _from_data(1, "%context") + _from_data(2, "%partial")
+        for k, value in enumerate(self.arguments):
+            lines += _from_data(_FIRST_BUFFER + k, f"%b{value.number}")
+        self.parts.append("\n".join([*lines, *self.scratch_lines(), *self._body_lines(body), "}"]))
+        given = [f"%b{value.number}" for value in self.arguments]
+        self.levels, self.entry, self.block = saved
+        self.known_depth, self.sums = {}, outside
+        _call(self, name, given, chunks)
+        if outside:
+            _add_up(self, chunks)
 
 
 def _from_data(place: int, name: str) -> list[str]:
@@ -101,7 +110,8 @@ def _add_up(p: KernelPrinter, chunks: int) -> None:
         fold = next(f for f in p.nest.folds if f.value.number == key[0])
         here = _sum_type(p, key[0])
         place = _place(p, chunk, k, len(p.sums), p.partial)
-        whole, part = p._new(f"load {here}, ptr {name}"), p._new(f"load {here}, ptr {place}, align 8")
+        whole = p._new(f"load {here}, ptr {name}")
+        part = p._new(f"load {here}, ptr {place}, align 8")
         total = p._combined(fold.value.combine, fold.node.kind, p._lanes(), whole, part)
         p._line(f"store {here} {total}, ptr {name}")
     p._line(f"{chunk}.next = add nuw nsw i64 {chunk}, 1")

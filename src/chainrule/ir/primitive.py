@@ -104,7 +104,7 @@ class Undefined:
 Derivative = Partials | Linear | Multilinear | Custom | Flat | Undefined
 
 
-# ---- how an operation becomes loops ---------------------------------------------------------------
+# ---- how an operation becomes loops --------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)

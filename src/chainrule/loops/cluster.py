@@ -204,7 +204,8 @@ class _Expander:
         if key in self.memo:
             return self.memo[key]
         assert value.expression is not None
-        graph, made = self.graph, {}
+        graph = self.graph
+        made: dict[int, Node] = {}
         for node in postorder([value.expression]):
             if node.op == "index":
                 other = index[node.attr]
@@ -245,9 +246,7 @@ def _grouped(
             _place(value, expander.root(value), steps, where)
         elif value.how in ("input", "literal"):
             where[value.number] = -1
-        elif value.how == "part":
-            where[value.number] = where[value.operands[0].number]
-        elif value.how == "alias":
+        elif value.how in ("part", "alias"):
             where[value.number] = where[value.operands[0].number]
         else:
             if value.expression is not None:
@@ -276,8 +275,9 @@ def _place(
             where[value.number] = position
             return
     where[value.number] = len(steps)
-    steps.append(Kernel(value.shape, value.extents))
-    steps[-1].add(value, needs)
+    kernel = Kernel(value.shape, value.extents)
+    kernel.add(value, needs)
+    steps.append(kernel)
 
 
 def _joins(

@@ -17,9 +17,9 @@ _PAGE, _STAGGER = 4096, 320
 
 @dataclass(eq=False)
 class Memory:
-    """Where each value with memory lies: ("argument", k), ("scratch", bytes from the start) or
-    ("literal", number of the value).
+    """Where each value with memory lies, and where each root is stored.
 
+    `places`: ("argument", k), ("scratch", bytes from the start) or ("literal", the value's number);
     `targets` says per root where it's stored; `copies` are outputs that something else already is;
     `inside` is where the scratch of a loop's body begins.
     """
@@ -68,9 +68,7 @@ def _bodies(clusters: Clusters, needs: dict[int, int]) -> list[tuple[int, int, i
     ]
 
 
-def may_overwrite(
-    clusters: Clusters, given: Value, made: Value, outputs: Sequence[Value]
-) -> bool:
+def may_overwrite(clusters: Clusters, given: Value, made: Value, outputs: Sequence[Value]) -> bool:
     """Whether a result may be written where an input lies: nothing reads the input afterwards.
 
     In the loop that writes the result, only the entry that is being replaced may be read.
@@ -82,9 +80,9 @@ def may_overwrite(
     written = None
     for number, step in enumerate(clusters.steps):
         if not isinstance(step, Kernel):
-            if any(memory_of(operand) is given for operand in read_by(step, clusters)):
-                if written is not None:
-                    return False
+            read = any(memory_of(operand) is given for operand in read_by(step, clusters))
+            if read and written is not None:
+                return False
             continue
         if made in step.roots:
             written = number

@@ -50,6 +50,10 @@ class Nest:
         stores = [*self.inner, *self.outer]
         return [n for s in stores for n in (s.node, s.offset)] + [f.node for f in self.folds]
 
+    def limits(self) -> list[int]:
+        """Where the innermost counter ends for each of them."""
+        return [s.limit for s in self.inner] + [f.limit for f in self.folds]
+
     def loads(self) -> list[Node]:
         return [n for n in postorder(self.nodes()) if n.op == "load"]
 
@@ -179,7 +183,9 @@ def _without_units(nest: Nest) -> Nest:
     """Axes of length one are no loops."""
     domain, count = nest.domain, len(nest.shape)
     kept = [k for k, n in enumerate(domain) if n != 1]
-    if len(kept) == len(domain) or any(s.limit != domain[-1] for s in (*nest.inner, *nest.folds)):
+    if len(kept) == len(domain) or any(
+        limit != domain[-1] for limit in nest.limits()
+    ):
         return nest
     groups = [[k] for k in kept]
     return _regrouped(nest, groups, sum(1 for k in kept if k < count))
@@ -313,5 +319,6 @@ _ANSWERS: dict[str, Callable[[int, int], bool]] = {
 
 def _holds(node: Node, axis: int, i: int) -> bool:
     left, right = affine(node.args[0]), affine(node.args[1])
-    assert left is not None and right is not None
+    assert left is not None
+    assert right is not None
     return _ANSWERS[node.op](left[0] + i, right[0])

@@ -24,7 +24,7 @@ _LARGE = 32 * 1024  # bytes that don't stay in the nearest cache
 
 
 def packed(b: Builder, target: Target) -> list[Value]:
-    """All values in order of definition, with the copies that pay before the folds that read them."""
+    """All values in order of definition, and before each fold the copies that pay for it."""
     order: list[Value] = []
     for value in list(b.values):
         if value.how == "fold" and value.combine == "add":
@@ -77,7 +77,6 @@ def _copies(b: Builder, fold: Value, target: Target) -> list[Value]:
     wide = [k for k, n in enumerate(fold.shape) if n > 1]
     if len(fold.reads) != 2 or not wide or fold.shape[wide[-1]] < _SHORT:
         return []
-    axis = wide[-1]
     return _for_columns(b, fold, target, wide) + _for_rows(b, fold, wide)
 
 

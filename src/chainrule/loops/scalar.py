@@ -18,7 +18,7 @@ SIGNED = ("i8", "i16", "i32", "i64")
 UNSIGNED = ("u8", "u16", "u32", "u64")
 
 # op → what it takes and gives:
-#   panels      panel, within: x // attr and x % attr of a counter whose vectors never cross the edge
+#   panels      panel, within: x // attr, x % attr of a counter whose vectors never cross the edge
 #   leaves      const, index (a loop's counter), load (of a buffer, at an offset), parameter, sum
 #   arithmetic  add sub mul div rem neg abs min max — div and rem of integers truncate, as in C
 #   floats      fma sqrt floor ceil trunc rint copysign
@@ -27,8 +27,8 @@ UNSIGNED = ("u8", "u16", "u32", "u64")
 #   choice      select(condition, a, b)
 #   types       cast (to the nearest value), bits (the same bits under another name)
 #   call        a function of `mathematics`, by name
-#   rare        (condition, otherwise, *arguments): such a call, made only where the condition holds,
-#               which is seldom; otherwise elsewhere
+#   rare        (condition, otherwise, *arguments): such a call, made only where the condition
+#               holds, which is seldom; otherwise elsewhere
 _PYTHON: dict[str, Callable[..., Any]] = {
     "add": lambda a, b: a + b,
     "sub": lambda a, b: a - b,

@@ -1,4 +1,4 @@
-"""How a loop nest runs: which counter goes by vectors, and how much is done at once in registers."""
+"""How a loop nest runs: which counter goes by vectors, and how much is done in registers."""
 
 from __future__ import annotations
 

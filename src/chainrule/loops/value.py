@@ -38,9 +38,9 @@ class Value:
     Args:
         number: position in the order of definition.
         shape, kind: as in memory; kind is None for numbers that no scalar holds (complex ones).
-        how: "input", "literal", "entry", "fold", "alias", "assemble", "check", "external" (code that
-            isn't ours to fuse, and loops), "part" (a further output of one), "running" (totals along
-            an axis, `call`) or "scatter" (writes to computed places, over `extents`).
+        how: "input", "literal", "entry", "fold", "alias", "assemble", "check", "external" (code
+            that isn't ours to fuse, and loops), "part" (a further output of one), "running" (totals
+            along an axis, `call`) or "scatter" (writes to computed places, over `extents`).
         expression: what one entry is; of a fold, what is combined, its counters after the axes'.
         combine, extents: of a fold: add, mul, min, max, and, or; how far its counters run.
         parts: of an assembly: (value, first place, steps) of each piece, counted in entries.
@@ -79,9 +79,8 @@ class Value:
 
     def __call__(self, *index: Node) -> Node:
         """The entry at a place."""
-        if len(index) == 1 and isinstance(index[0], tuple):
-            index = index[0]
-        assert self.kind is not None and len(index) == self.ndim
+        assert self.kind is not None
+        assert len(index) == self.ndim
         if self.expression is not None and self.expression.op == "const" and self.how == "entry":
             return self.expression  # rules see what is known
         return self.graph.make("read", self.kind, *index, attr=self)
@@ -272,9 +271,7 @@ class Builder(Scalars):
     ) -> Value:
         """`rule(i, j, …)` added up, or multiplied, from the first entry along an axis to each."""
         expression = rule(*self.counters(len(shape)))
-        return self._new(
-            shape, dtype, "running", expression=expression, combine=combine, call=axis
-        )
+        return self._new(shape, dtype, "running", expression=expression, combine=combine, call=axis)
 
     def scatter(
         self,
@@ -308,7 +305,7 @@ class Builder(Scalars):
     def reshape(self, x: Value, shape: Shape) -> Value:
         """The same entries in the same order under another shape."""
         if [n for n in x.shape if n != 1] == [n for n in shape if n != 1]:
-            return self.entry(shape, x.dtype, lambda *i: x(_without_ones(self, i, shape, x.shape)))
+            return self.entry(shape, x.dtype, lambda *i: x(*_without_ones(self, i, shape, x.shape)))
         return self._new(shape, x.dtype, "alias", operands=(x,), same_memory_as=x)
 
     def transpose(self, x: Value, axes: Sequence[int]) -> Value:

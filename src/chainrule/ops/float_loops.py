@@ -133,10 +133,12 @@ def constant_power(s: Any, x: Any, n: Any) -> Any:
         # 1/x first: then nothing overflows on the way that wouldn't in the end.
         base = x if whole > 0 else s.const(1, x.kind) / x
         return chain(base, abs(whole))
+    if n == 0.5:
+        return s.unary("sqrt", x)
     if abs(n) in (0.5, 1.5, 2.5):
         # +0 for −0; and of −∞ the power is infinite, where its root is NaN.
         root = s.unary("sqrt", x) + s.const(0, x.kind)
-        result = root if abs(n) == 0.5 else chain(x, int(abs(n))) * root
+        result = root if abs(n) == 0.5 else chain(s.unary("abs", x), int(abs(n))) * root
         result = s.select(x.eq(-math.inf), math.inf, result)
         return result if n > 0 else s.const(1, x.kind) / result
     return s.call("power", x, s.const(n, x.kind))

@@ -43,7 +43,8 @@ def host_target() -> Target:
 def _recipe() -> bytes:
     """What decides how programs become code: these very sources, as they are now."""
     package = Path(__file__).parent.parent
-    files = [f for folder in ("ops", "loops", "emit", "run") for f in (package / folder).rglob("*.py")]
+    folders = [package / name for name in ("ops", "loops", "emit", "run")]
+    files = [f for folder in folders for f in folder.rglob("*.py")]
     rows = sorted((str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files)
     return repr((rows, host_target())).encode()
 

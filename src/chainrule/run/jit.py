@@ -284,7 +284,7 @@ def jit(
     static_argnums: int | Sequence[int] = (),
     donate_argnums: int | Sequence[int] = (),
 ) -> Compiled:
-    """The same function, traced once for each kind of arguments and compiled to machine code.
+    """The same function, traced once for each kind of arguments, then compiled.
 
     Args:
         f: a function of arrays, numbers or trees of them, written in plain NumPy; it may contain

@@ -77,9 +77,10 @@ def refuse_outer_write(shown: str) -> None:
     if frame is None or frame.f_code.co_code[frame.f_lasti] not in _STORES:
         return
     raise TraceError(
-        "a traced value can't be written into an array made outside the traced function",
+        "a traced value can't be written into a plain array",
         {"value": shown},
-        "make the array inside the function: np.zeros(n) there takes traced values",
+        "make the array inside the traced function, and as np.zeros(n): functions that are called by\n"
+        "a name of their own (from numpy import zeros) make plain arrays",
     )
 
 

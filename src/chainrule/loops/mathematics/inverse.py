@@ -6,9 +6,9 @@ from chainrule.loops.mathematics.arithmetic import (
     fast_two_sum,
     layout,
     polynomial,
-    quotient,
+    two_to,
 )
-from chainrule.loops.mathematics.coefficients import ARCSIN, ARCTAN
+from chainrule.loops.mathematics.coefficients import ARCSIN, ARCTAN, ARCTANH
 from chainrule.loops.mathematics.exponential import LOG2
 from chainrule.loops.mathematics.logarithm import logarithm_of_parts
 from chainrule.loops.mathematics.trigonometric import QUARTER_TURN
@@ -129,11 +129,19 @@ def _logarithm_of_more(a: Node, b: Node, large: Node) -> Node:
 
 
 def arctanh(x: Node) -> Node:
-    """The inverse of tanh: ½·log(1 + 2·a/(1 - a))."""
+    """The inverse of tanh: ½·log of (1 + a)/(1 - a) = 2^k·(1 + s)/(1 - s)."""
     form = layout(x)
     a = abs(x)
-    bottom, lost = fast_two_sum(x.graph.const(1.0, x.kind), -a)
-    z, rest = quotient((2 * a, a * 0.0), (bottom, lost), 1 / bottom)
-    y = 0.5 * _logarithm_of_more(z, rest, a < 0.0)
-    y = select(a.eq(1.0), _INFINITY, select(a > 1.0, _NAN, y))
+    high, low = LOG2[x.kind]
+    # The bits of a float are nearly its logarithm, which tells k.
+    difference = bits(1 + a, form.whole) - bits(1 - a, form.whole)
+    difference = (difference + (1 << (form.mantissa - 1))) >> form.mantissa
+    k = bits(difference + bits(a.graph.const(form.shifter, x.kind), form.whole), form.kind)
+    power = two_to(k + form.bias)
+    k = k - form.shifter
+    s = fma(a, 1 + power, 1 - power) / fma(a, 1 - power, 1 + power)
+    square = s * s
+    tail = fma(s * square, polynomial(square, ARCTANH[x.kind]), k * (low / 2))
+    y = fma(k, high / 2, s + tail)
+    y = select(a < 1.0, y, select(a.eq(1.0), _INFINITY, x.graph.const(_NAN, x.kind)))
     return select(a < form.digit, x, copysign(y, x))

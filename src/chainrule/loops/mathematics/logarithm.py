@@ -115,6 +115,17 @@ def log1p(x: Node) -> Node:
     return select(abs(x) < layout(x).digit, x, y)
 
 
+def log1p_of_share(w: Node) -> Node:
+    """The logarithm of 1 + w for 0 ≤ w ≤ 1."""
+    high, low = LOG2[w.kind]
+    double = w > 2**0.5 - 1
+    k = select(double, 1.0, w.graph.const(0.0, w.kind))
+    f = select(double, fma(w, 0.5, -0.5), w)
+    square = f * f
+    tail = fma(f * square, polynomial(f, LOG[w.kind]), k * low)
+    return fma(k, high, fma(square, -0.5, tail) + f)
+
+
 def logarithm_of_parts(high: Node, low: Node, less: Node, less_low: Node) -> Node:
     """log(high + low) of a normal number; near 1, log(1 + less + less_low) of the same number."""
     first, second = LOG2[high.kind]

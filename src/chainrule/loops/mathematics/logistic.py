@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chainrule.loops.mathematics.arithmetic import two_sum
 from chainrule.loops.mathematics.exponential import exp, exp_of_parts
-from chainrule.loops.mathematics.logarithm import log1p
+from chainrule.loops.mathematics.logarithm import log1p_of_share
 from chainrule.loops.scalar import Node, fma, is_nan, maximum, minimum, select
 
 
@@ -19,7 +19,7 @@ def expit(x: Node) -> Node:
 
 def softplus(x: Node) -> Node:
     """log(1 + exp(x))."""
-    return select(x > 0, x, 0.0) + log1p(exp(-abs(x)))
+    return select(x > 0, x, 0.0) + log1p_of_share(exp(-abs(x)))
 
 
 def log_expit(x: Node) -> Node:
@@ -34,5 +34,5 @@ def logaddexp(x: Node, y: Node) -> Node:
     # Infinities have no difference, unless they are equal.
     same = x.eq(y)
     w = exp_of_parts(select(same, 0.0, difference), select(same, 0.0, lost))
-    total = larger + log1p(w)
+    total = larger + log1p_of_share(w)
     return select(is_nan(x) | is_nan(y), x + y, total)
