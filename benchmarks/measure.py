@@ -80,10 +80,14 @@ def compete(
     for contestant in contestants:
         try:
             run, read = contestant.prepare(problem)
-        except ImportError as error:
-            absent.append(f"{contestant.name}: {error}")
+            found = run()  # the first time: what has a state of its own is still where it began
+        except Exception as error:
+            # A peer that can't do it has no row, and the table says why; ours has to do it.
+            missing = isinstance(error, ImportError) and contestant.role == "limit"
+            if contestant.role != "peer" and not missing:
+                raise
+            absent.append(f"{contestant.name}: {reason(error)}")
             continue
-        found = run()  # the first time: what has a state of its own is still where it began
         if read is not None:
             check(contestant.name, read(found), reference, tolerance)
         runs.append((contestant, run, calls_in(run, seconds)))
@@ -94,6 +98,15 @@ def compete(
         for contestant, run, calls in runs[turn:] + runs[:turn]:
             times[contestant.name].append(per_call(run, calls) / parts)
     return [summary(c.name, c.role, times[c.name]) for c, _, _ in runs], absent
+
+
+def reason(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [""]
+    return (
+        lines[0][:100]
+        if isinstance(error, ImportError)
+        else f"{type(error).__name__}: {lines[0][:100]}"
+    )
 
 
 def check(

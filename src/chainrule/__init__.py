@@ -87,6 +87,7 @@ __all__ = [
     "jit",
     "jvp",
     "linearize",
+    "scan",
     "settings",
     "stop_gradient",
     "symbolic",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import os
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -461,3 +462,15 @@ def test_the_same_bits_for_any_number_of_lanes(native, lanes):
     for name, kind, _ in ALL:
         arguments = inputs(name, kind, 10)
         same(other(name, kind, *arguments), native(name, kind, *arguments), *arguments)
+
+
+@pytest.mark.parametrize("name", ["SIN", "COSH"])
+def test_coefficients_are_what_the_script_prints(name, monkeypatch):
+    root = Path(__file__).parents[2]
+    spec: Any = importlib.util.spec_from_file_location("minimax", root / "scripts" / "minimax.py")
+    minimax: Any = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "minimax", minimax)
+    monkeypatch.setattr(mp, "dps", mp.dps)  # which the script sets
+    spec.loader.exec_module(minimax)
+    known = root / "src" / "chainrule" / "loops" / "mathematics" / "coefficients.py"
+    assert minimax.printed(name) in known.read_text("utf-8")

@@ -496,3 +496,15 @@ def test_recursion():
         return x if n == 0 else f(x, n - 1) * RATE + x
 
     follows(f, lambda: set_global("RATE", 3.0), lambda: set_global("RATE", 1.0))
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 1000, 100_000])
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i2", "?"])
+def test_arrays_whose_numbers_are_compared(size, dtype):
+    """A change of any one number is seen, wherever it is."""
+    w = np.ones(size, dtype)
+    compiled = cr.jit(lambda x: x * w.sum())
+    for place in (0, size // 2, size - 1):
+        assert compiled(2.0) == compiled(2.0) == 2.0 * w.sum()
+        w[place] = 0
+        assert compiled(2.0) == compiled(2.0) == 2.0 * w.sum()

@@ -1,9 +1,11 @@
 """cr.jit gives what the function gives: values, types, trees; for every kind of argument."""
 
+import copy
 import dataclasses
 import functools
 import gc
 import inspect
+import os
 import threading
 import weakref
 
@@ -11,6 +13,8 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.ir.verify import verify
+from chainrule.tracing.stage import evaluate
 
 
 @pytest.fixture(params=["numpy", "llvm"], autouse=True)
@@ -280,6 +284,45 @@ def test_it_stays_the_function_it_was():
     assert weakref.ref(compiled)() is compiled
     assert callable(cr.jit(functools.partial(f, y=2.0)))
     same(cr.jit(functools.partial(f, y=2.0))(X), X * 2)
+
+
+@cr.jit
+def module_level(x):
+    return x * 2
+
+
+def test_copies_and_pickles_as_functions_do():
+    assert copy.copy(module_level) is module_level
+    assert copy.deepcopy([module_level])[0] is module_level
+    name = module_level.__reduce__()
+    assert name == "module_level"
+    model = Model(2.0)
+    model.apply(X)
+    other = copy.deepcopy(model)
+    other.rate = 5.0
+    same(other.apply(X), 10 * X)
+    same(model.apply(X), 4 * X)
+
+
+def test_programs_run_by_themselves():
+    f = cr.jit(lambda x, p: {"a": x * p["b"], "c": x, "d": 1})
+    program = f.program(X, {"b": 2.0})
+    assert [var.label for var in program.inputs] == ["x", "p['b']"]
+    assert verify(program) is program
+    same(evaluate(program, X, 2.0)[0], X * 2.0)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_forked_child_goes_on():
+    f = cr.jit(lambda x: np.sum(np.sin(x) * x))
+    expected = [np.sum(np.sin(x) * x) for x in (X, M)]
+    assert np.isclose(f(X), expected[0])
+    child = os.fork()
+    if not child:
+        fine = np.isclose(f(X), expected[0]) and np.isclose(f(M), expected[1])
+        os._exit(0 if fine else 1)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_programs_and_their_text():

@@ -89,7 +89,7 @@ def test_writing_into_an_array_from_outside(f, shown):
         f"""a traced value can't be written into a plain array
   value: {shown}
   where: test_mathematics.py:{f.__code__.co_firstlineno + 1} in {f.__name__}
-  fix:   make the array inside the traced function, and as np.zeros(n): functions that are called by
+  fix:   make the array inside the traced function, and as np.zeros(n): functions called by
          a name of their own (from numpy import zeros) make plain arrays"""
     )
     with pytest.raises(cr.TraceError, match="into a plain array"):

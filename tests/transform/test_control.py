@@ -650,6 +650,44 @@ def test_a_loop_that_is_not_chosen_never_counts() -> None:
             assert cr.grad(lambda x, loop=loop: np.where(x > 0, loop(x), 0.0))(0.0) == 0.0
 
 
+def test_entries_that_are_not_chosen_never_count() -> None:
+    """A select behind a loop, whose slopes are infinite in some entries."""
+    x = np.array([0.0, 4.0, 1.0])
+    picked = x > 0
+    loops: dict[str, Callable[[Any, Any], Any]] = {
+        "fori": lambda ops, x: ops.fori_loop(0, 2, lambda i, c: np.sqrt(c), x),
+        "rows": lambda ops, x: ops.scan(
+            lambda c, r: (c * r, np.sqrt(c) * r), x, np.array([[2.0], [0.5]])
+        )[1][1],
+        "consts": lambda ops, x: ops.scan(
+            lambda c, _: (c + np.log(1.0 + np.sqrt(x)), None), x, None, length=2
+        )[0],
+        "cond": lambda ops, x: ops.scan(
+            lambda c, r: (
+                np.where(picked, ops.cond(r > 0, np.sqrt, lambda c: c**0.25, c), 0.0),
+                None,
+            ),
+            x,
+            np.array([1.0, -1.0]),
+        )[0],
+    }
+    for loop in loops.values():
+
+        def f(ops: Any, x: Any, loop: Any = loop) -> Any:
+            if ops is cr:
+                return np.where(picked, loop(ops, x), 0.0)
+            return np.where(picked, loop(ops, np.where(picked, x, 1.0)), 0.0)
+
+        for derive in (
+            lambda f: cr.grad(lambda x: np.sum(f(x)))(x),
+            lambda f: cr.jacobian(f)(x),
+            lambda f: cr.hessian(lambda x: np.sum(f(x)))(x),
+            lambda f: cr.grad(lambda x: np.sum(cr.grad(lambda x: np.sum(f(x)))(x)))(x),
+        ):
+            wanted = derive(functools.partial(f, Plain))
+            assert_same(derive(functools.partial(f, cr)), wanted)
+
+
 # ---- what else works on loops --------------------------------------------------------------------
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Sequence
 
-from chainrule.emit.text import constant, operation, type_name
+from chainrule.emit.text import constant, literal, operation, type_name
 from chainrule.loops.scalar import Graph, Node, postorder
 
 Definition = Callable[..., Node]
@@ -66,10 +67,38 @@ class Library:
             kinds = [type_name(a.kind, lanes) for a in node.args]
             inside = ", ".join(f"{t} {a}" for t, a in zip(kinds, args, strict=True))
             return f"call {type_name(node.kind, lanes)} {full}({inside})"
+        if node.op == "table":
+            return self._looked_up(node, args[0], lanes)
         text, declaration = operation(node, args, lanes, flags)
         if declaration is not None:
             self.declarations.add(declaration)
         return text
+
+    def _looked_up(self, node: Node, index: str, lanes: int) -> str:
+        """A call of the function that reads a list of constants, for each lane by itself."""
+        single, here = type_name(node.kind), type_name(node.kind, lanes)
+        whole, place = type_name(node.args[0].kind), type_name(node.args[0].kind, lanes)
+        entries = ", ".join(f"{single} {literal(value, node.kind)}" for value in node.attr)
+        name = f"@cr.table.{zlib.crc32(entries.encode()):08x}"
+        array = f"[{len(node.attr)} x {single}]"
+        self.declarations.add(f"{name} = private unnamed_addr constant {array} [{entries}]")
+        full = f"{name}.x{lanes}"
+        lines = [f"define internal {here} {full}({place} %k) alwaysinline nounwind {{"]
+        result = "poison"
+        for lane in range(lanes):
+            of = f"%k{lane}" if lanes > 1 else "%k"
+            if lanes > 1:
+                lines.append(f"  {of} = extractelement {place} %k, i32 {lane}")
+            lines.append(f"  %p{lane} = getelementptr {single}, ptr {name}, {whole} {of}")
+            lines.append(f"  %v{lane} = load {single}, ptr %p{lane}")
+            if lanes > 1:
+                entry = f"{here} {result}, {single} %v{lane}, i32 {lane}"
+                lines.append(f"  %r{lane} = insertelement {entry}")
+                result = f"%r{lane}"
+        self.texts[full] = "\n".join(
+            [*lines, f"  ret {here} {result if lanes > 1 else '%v0'}", "}"]
+        )
+        return f"call {here} {full}({place} {index})"
 
     def _guarded(self, node: Node, lanes: int) -> str:
         """A function that calls another in those lanes only where a condition holds."""

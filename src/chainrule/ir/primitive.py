@@ -77,7 +77,10 @@ class Custom:
     For programs inside an equation (loops), which would otherwise run twice:
     `together(tangents, *xs, **params)` → (y, tangent of y) at once; `linearise(varies, *xs,
     **params)` → (y, op, residuals, params), where the tape is to hold `op`, whose operands are the
-    varying ones followed by the residuals. `late`: the rule computes again on purpose.
+    varying ones followed by the residuals. `masked(gs, masks, y, *xs, **params)` → per operand its
+    cotangent and the mask of what was taken, where the entries of g were taken as `masks` say;
+    `chooses(**params)` → whether something may not be taken even where all of g is.
+    `late`: the rule computes again on purpose.
     """
 
     forward: Rule
@@ -86,6 +89,8 @@ class Custom:
     selects: bool = False
     together: Rule | None = None
     linearise: Rule | None = None
+    masked: Rule | None = None
+    chooses: Rule | None = None
     late: bool = False
 
 

@@ -27,6 +27,7 @@ UNSIGNED = ("u8", "u16", "u32", "u64")
 #   choice      select(condition, a, b)
 #   types       cast (to the nearest value), bits (the same bits under another name)
 #   call        a function of `mathematics`, by name
+#   table       the entry of a list of constants that an index says
 #   rare        (condition, otherwise, *arguments): such a call, made only where the condition
 #               holds, which is seldom; otherwise elsewhere
 _PYTHON: dict[str, Callable[..., Any]] = {
@@ -344,6 +345,11 @@ def bits(x: Node, kind: str) -> Node:
 def unary(op: str, x: Node) -> Node:
     """sqrt, floor, ceil, trunc, rint, abs, neg, not."""
     return x.graph.make(op, x.kind, x)
+
+
+def table(values: Sequence[int], index: Node, kind: str) -> Node:
+    """The entry of a list of constants that an index says, which must lie within."""
+    return index.graph.make("table", kind, index, attr=tuple(values))
 
 
 def rare(condition: Node, name: str, otherwise: Node, *args: Node) -> Node:

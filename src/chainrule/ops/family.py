@@ -81,7 +81,8 @@ def elementwise(
 def elementwise_type(ufunc: Any) -> Rule:
     """Broadcast shapes; the dtype that the ufunc itself resolves to, Python scalars weak."""
 
-    def rule(*types: ArrayType, **params: Any) -> ArrayType:
+    @functools.lru_cache(maxsize=256)
+    def settled(*types: ArrayType) -> ArrayType:
         shape = broadcast(*types)
         if ufunc is None:
             dtype = result_dtype(*types)
@@ -101,6 +102,9 @@ def elementwise_type(ufunc: Any) -> Rule:
                 else "convert with x.astype(float), or x.astype(int), which has no derivative",
             ) from error
         return ArrayType(shape, dtype)
+
+    def rule(*types: ArrayType, **params: Any) -> ArrayType:
+        return settled(*types)
 
     return rule
 

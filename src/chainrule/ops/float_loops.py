@@ -193,8 +193,7 @@ def entr(s: Any, x: Any) -> Any:
 
 
 def _log_ratio(s: Any, x: Any, y: Any) -> Any:
-    """x·log(x/y) for positive x and y: log1p where they are close, two logarithms where x/y isn't
-    a normal number."""
+    """x·log(x/y) of positive numbers; by log1p or two logarithms where that loses digits."""
     ratio = x / y
     least = np.finfo(f"f{int(x.kind[1:]) // 8}").tiny
     close = s.call("log1p", (x - y) / y)

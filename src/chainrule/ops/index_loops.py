@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -64,13 +65,66 @@ def _plan(shape: tuple[int, ...], index: tuple[Any, ...], array_rank: int) -> _P
     return _Plan(tuple(places), spread)
 
 
-def _rank(arrays: tuple[Any, ...]) -> int:
+class _Known(NamedTuple):
+    """An index array whose numbers are known to lie inside: start + Σ stepₖ·iₖ, or a literal."""
+
+    shape: tuple[int, ...]
+    start: int
+    steps: tuple[int, ...]
+    literal: Any
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+
+def _settled(b: Any, plan: _Plan, shape: tuple[int, ...], arrays: Sequence[Any]) -> list[Any]:
+    """Index arrays that stand in the program, checked and understood now."""
+    lengths = {p.array: n for p, n in zip(plan.places, shape, strict=True) if p.array is not None}
+    return [_known(b, array, lengths[k]) for k, array in enumerate(arrays)]
+
+
+def _known(b: Any, array: Any, length: int) -> Any:
+    numbers = array.call if array.how == "literal" else None
+    if numbers is None or not numbers.size:
+        return array
+    numbers = numbers.astype(np.int64)
+    numbers = np.where(numbers < 0, numbers + length, numbers)
+    if numbers.min() < 0 or numbers.max() >= length:
+        return array
+    origin = (0,) * numbers.ndim
+    start = int(numbers[origin])
+    places = [tuple(int(j == k) for j in range(numbers.ndim)) for k in range(numbers.ndim)]
+    steps = [
+        int(numbers[place]) - start if n > 1 else 0
+        for place, n in zip(places, numbers.shape, strict=True)
+    ]
+    even = start + sum(
+        step * i for step, i in zip(steps, np.indices(numbers.shape, sparse=True), strict=True)
+    )
+    literal = None if np.array_equal(np.broadcast_to(even, numbers.shape), numbers) else numbers
+    stored = None if literal is None else b.literal(literal)
+    return _Known(numbers.shape, start, tuple(steps), stored)
+
+
+def _rank(arrays: Sequence[Any]) -> int:
     return max((a.ndim for a in arrays), default=0)
 
 
 def _picked(b: Any, plan: _Plan, index: tuple[Any, ...], array: Any, length: int) -> Any:
     """What an index array says, negative numbers counted from the end; and whether it's outside."""
     place = [index[k] for k in plan.spread]
+    if isinstance(array, _Known):
+        number = b.const(array.start, "i64")
+        if array.literal is not None:
+            return b.at(array.literal, place), b.const(False, "i1")
+        for i, step in zip(place[len(place) - array.ndim :], array.steps, strict=True):
+            number = number + i * step
+        return number, b.const(False, "i1")
     number = b.at(array, place, "i8")
     wrapped = b.select(number < 0, number + length, number)
     return wrapped, (wrapped < 0) | (wrapped >= length)
@@ -83,6 +137,8 @@ def _check(b: Any, plan: _Plan, shape: tuple[int, ...], arrays: tuple[Any, ...])
         if place.array is None:
             continue
         array = arrays[place.array]
+        if isinstance(array, _Known):
+            continue
 
         def outside(*index: Any, array: Any = array, length: int = length) -> Any:
             own = _Plan(plan.places, tuple(range(len(index))))
@@ -110,6 +166,7 @@ def _entry_at(
 def read(b: Any, out: ArrayType, x: Any, *arrays: Any, index: tuple[Any, ...]) -> Any:
     """x[index]."""
     plan = _plan(x.shape, index, _rank(arrays))
+    arrays = tuple(_settled(b, plan, x.shape, arrays))
     _check(b, plan, x.shape, arrays)
     if not x.size:
         return b.entry(out.shape, x.dtype, lambda *i: b.cast(b.const(False, "i1"), x.kind))
@@ -157,6 +214,7 @@ def add_up(
 ) -> Any:
     """Zeros with g added at an index."""
     plan = _plan(shape, index, _rank(arrays))
+    arrays = tuple(_settled(b, plan, shape, arrays))
     _check(b, plan, shape, arrays)
     zero = b.cast(b.const(False, "i1"), g.kind)
     if any(array.size != 1 for array in arrays):
@@ -171,14 +229,13 @@ def add_up(
     return b.entry(shape, g.dtype, entry)
 
 
-def write(
-    b: Any, out: ArrayType, x: Any, v: Any, *arrays: Any, index: tuple[Any, ...]
-) -> Any:
+def write(b: Any, out: ArrayType, x: Any, v: Any, *arrays: Any, index: tuple[Any, ...]) -> Any:
     """x with x[index] = v."""
     plan = _plan(x.shape, index, _rank(arrays))
-    _check(b, plan, x.shape, arrays)
     kinds = [ArrayType(array.shape, array.dtype) for array in arrays]
     place = indexed_type(ArrayType(x.shape, x.dtype), *kinds, index=index).shape
+    arrays = tuple(_settled(b, plan, x.shape, arrays))
+    _check(b, plan, x.shape, arrays)
     if any(array.size != 1 for array in arrays):
         return _scattered(b, plan, x, "", place, v, arrays)
 

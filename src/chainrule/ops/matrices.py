@@ -80,7 +80,7 @@ def written_out(
         stack = a.shape[:-2]
         parts = [np.array(rule(sympy, sympy.Matrix(a[k])), object) for k in np.ndindex(stack)]
         inner = parts[0].shape if parts else ()
-        return np.array(parts, object).reshape(stack + inner)
+        return np.array(parts, object).reshape(stack + inner)[()]
 
     return formula
 

@@ -74,9 +74,7 @@ def _kind(out: ArrayType) -> str:
 def diagonal(b: Any, out: ArrayType, x: Any, offset: int) -> Any:
     """Of the last two axes."""
     down, right = max(0, -offset), max(0, offset)
-    return b.entry(
-        out.shape, out.dtype, lambda *i: x(*i[:-1], i[-1] + down, i[-1] + right)
-    )
+    return b.entry(out.shape, out.dtype, lambda *i: x(*i[:-1], i[-1] + down, i[-1] + right))
 
 
 def strided(

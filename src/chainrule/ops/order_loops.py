@@ -9,7 +9,7 @@ import numpy as np
 from chainrule.ir.primitive import Rule
 from chainrule.ir.types import ArrayType
 
-_SHORT = 64  # longest row that is sorted by counting, for each entry, those before it
+_MOST = 2**14  # comparisons by which rows are sorted: for each entry, those before it are counted
 
 
 def position(larger: bool) -> Rule:
@@ -75,16 +75,14 @@ def _placed(b: Any, x: Any, axis: int, dtype: Any, rule: Any) -> Any:
     """`rule(i, j, …)` at the place that each entry has in its sorted row."""
     ranks = _ranks(b, x, axis)
     base = b.entry(x.shape, dtype, lambda *i: b.cast(b.const(False, "i1"), rule(*i).kind))
-    return b.scatter(
-        base, "", x.shape, lambda *i: (*i[:axis], ranks(*i), *i[axis + 1 :]), rule
-    )
+    return b.scatter(base, "", x.shape, lambda *i: (*i[:axis], ranks(*i), *i[axis + 1 :]), rule)
 
 
 def sort(b: Any, out: ArrayType, x: Any) -> Any:
     """Along the last axis."""
     if not x.size:
         return b.entry(x.shape, x.dtype, lambda *i: x(*i))
-    if x.shape[-1] > _SHORT:
+    if x.size * x.shape[-1] > _MOST:
         return None
     return _placed(b, x, x.ndim - 1, x.dtype, lambda *i: x(*i))
 
@@ -93,6 +91,6 @@ def argsort(b: Any, out: ArrayType, x: Any, axis: int, kind: Any) -> Any:
     """A stable one; other kinds may leave ties in an order of NumPy's own."""
     if not x.size:
         return b.entry(x.shape, out.dtype, lambda *i: b.const(0, "i64"))
-    if kind not in ("stable", "mergesort") or x.shape[axis] > _SHORT:
+    if kind not in ("stable", "mergesort") or x.size * x.shape[axis] > _MOST:
         return None
     return _placed(b, x, axis, out.dtype, lambda *i: i[axis])

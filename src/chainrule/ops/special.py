@@ -11,8 +11,8 @@ import numpy as np
 
 from chainrule.base.errors import DtypeError, UnsupportedError
 from chainrule.ir.primitive import Case, Draw, Irregular, Partials, Primitive, Rule, Scalar
-from chainrule.ops import float_loops
 from chainrule.ir.types import ArrayType, type_of
+from chainrule.ops import float_loops
 from chainrule.ops.family import binary, each, elementwise_batch, elementwise_type, primitive, unary
 from chainrule.tracing.table import TABLE, implements, implements_special
 from chainrule.tracing.trace import apply
@@ -409,7 +409,6 @@ def _i0(x: Any) -> Any:
             "use scipy.special.iv(0, x)",
         )
     return apply(bessel_i, x, order=0)
-
 
 
 def _of_order(op: Primitive, name: str) -> Callable[[Any, Any], Any]:

@@ -10,6 +10,8 @@ import numpy as np
 from chainrule.ir.primitive import Rule
 from chainrule.ir.types import ArrayType
 
+_LONG = 64  # of a sequence whose middle is convolved apart from its ends
+
 
 def running(combine: str) -> Rule:
     """cumsum and cumprod."""
@@ -53,15 +55,29 @@ def convolve(b: Any, out: ArrayType, x: Any, y: Any) -> Any:
     """Σ x[n − k]·y[k]; beyond the ends of x nothing counts, not even an infinity."""
     if x.size < y.size:
         x, y = y, x
-
-    def term(n: Any, k: Any) -> Any:
-        place = n - k
-        inside = (place >= 0) & (place < x.size)
-        here = b.at(x, (b.select(inside, place, 0),), out.dtype)
-        return b.select(inside, here * b.at(y, (k,), out.dtype), 0)
-
+    edge = y.size - 1
     combine = "or" if out.dtype.kind == "b" else "add"
-    return b.fold(combine, out.shape, (y.size,), out.dtype, term)
+
+    def piece(start: int, count: int, *, inside: bool) -> Any:
+        """Some of the entries; all terms of those inside are there."""
+
+        def term(n: Any, k: Any) -> Any:
+            place = n + start - k
+            there = b.const(True, "i1") if inside else (place >= 0) & (place < x.size)
+            here = b.at(x, (b.select(there, place, 0),), out.dtype)
+            return b.select(there, here * b.at(y, (k,), out.dtype), 0)
+
+        return b.fold(combine, (count,), (y.size,), out.dtype, term)
+
+    if x.size < _LONG:
+        return piece(0, out.shape[0], inside=False)
+    middle = x.size - edge
+    parts = [(0, edge, False), (edge, middle, True), (x.size, edge, False)]
+    return b.assemble(
+        out.shape,
+        out.dtype,
+        [(piece(start, n, inside=inside), start, (1,)) for start, n, inside in parts if n],
+    )
 
 
 # ---- by index letters ----------------------------------------------------------------------------
@@ -85,9 +101,11 @@ def _cheapest(terms: list[tuple[str, Any]]) -> tuple[int, int]:
     """The two whose product runs over the fewest places; those beside each other first."""
     sizes = {c: n for letters, x in terms for c, n in zip(letters, x.shape, strict=True)}
     pairs = [(i, j) for j in range(len(terms)) for i in range(j)]
-    return min(
-        pairs, key=lambda pair: math.prod(sizes[c] for c in {*terms[pair[0]][0], *terms[pair[1]][0]})
-    )
+
+    def places(pair: tuple[int, int]) -> int:
+        return math.prod(sizes[c] for c in {*terms[pair[0]][0], *terms[pair[1]][0]})
+
+    return min(pairs, key=places)
 
 
 def _contracted(b: Any, terms: list[tuple[str, Any]], kept: str, dtype: Any) -> Any:

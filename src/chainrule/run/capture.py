@@ -78,8 +78,6 @@ class LiveTrace(StageTrace):
             return False
         if id(root) not in self.used:
             self.used[id(root)] = root, root.tobytes(), user_place(2)
-        else:
-            self.check(root)
         return True
 
     def own(self, array: np.ndarray) -> Any:

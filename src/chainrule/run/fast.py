@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from chainrule.run.threads import pool
 from chainrule.run.variant import Variant
 
 _HERE = object()  # a leaf, to see how leaves nest
+_FEW_BYTES = 4096  # of an array whose numbers are compared at every call
 _SHORT = 4096  # entries; a program of fewer is over before another thread could run
 _LOOPS = ("scan", "while", "while_transpose")
 _PYTHON = {"f": float, "i": int, "c": complex}
@@ -82,11 +84,19 @@ def _words(variant: Variant) -> list[tuple[int, int]] | None:
         if offset is None:
             return None
         rows.append((id(function) + offset, id(value)))
-    for array in variant.captured:
+    for array in (*variant.captured, *(array for array, _ in variant.contents)):
         shape = _word(id(array) + at.array_shape)
         places = [id(array) + k for k in (at.array_data, at.array_descr, at.array_ndim)]
         places += [id(array) + at.array_shape, *(shape + 8 * k for k in range(array.ndim))]
         rows += [(place, _word(place)) for place in places]
+    for array, held in variant.contents:
+        if not array.flags.c_contiguous or not 8 <= array.nbytes <= _FEW_BYTES:
+            return None
+        # The last word may overlap the one before it, so as not to go over the end.
+        for k in (*range(0, array.nbytes - 8, 8), array.nbytes - 8):
+            rows.append(
+                (array.ctypes.data + k, int.from_bytes(held[k : k + 8], sys.byteorder, signed=True))
+            )
     return rows
 
 

@@ -189,6 +189,17 @@ class _Compiled:
     def __repr__(self) -> str:
         return f"<compiled {self._f!r}>"
 
+    # As functions do, it stays itself in copies, and is pickled by name.
+
+    def __copy__(self) -> _Compiled:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> _Compiled:
+        return self
+
+    def __reduce__(self) -> str:
+        return getattr(self._f, "__qualname__", self._name())
+
 
 class Bound(_Compiled):
     """A compiled method of one object: `self` is part of the function, and what it reads of it."""

@@ -21,6 +21,7 @@ from chainrule.run.numpy_engine import Failed, NumpyExecutable
 from chainrule.run.results import Results
 from chainrule.run.signature import normal
 
+_LARGE = 1 << 16  # bytes; compared piece by piece, so that it happens in the cache
 # Every other dtype (float16, long double) is left to NumPy, and the whole program with it.
 _COMPILED_DTYPES = "?bBhHiIlLqQfdFD"
 
@@ -69,6 +70,17 @@ class Unit:
         if self._checked is None:
             self._checked = CheckedExecutable(self.recorded)
         return self._checked
+
+
+def same_bytes(array: np.ndarray, held: bytes) -> bool:
+    """Whether an array still holds these bytes; large ones without copying them."""
+    if array.nbytes != len(held):
+        return False
+    if array.nbytes < _LARGE or not array.flags.c_contiguous:
+        return array.tobytes() == held
+    now, then = array.reshape(-1).view(np.uint8), np.frombuffer(held, np.uint8)
+    parts = range(0, array.nbytes, _LARGE)
+    return all(np.array_equal(now[k : k + _LARGE], then[k : k + _LARGE]) for k in parts)
 
 
 def _is_compilable(program: Program) -> bool:
@@ -126,12 +138,12 @@ class Variant:
         for array, kind in self._live:
             if array.shape != kind.shape or array.dtype != kind.dtype:
                 return False
-        return all(array.tobytes() == held for array, held in self.contents)
+        return all(same_bytes(array, held) for array, held in self.contents)
 
     def is_simple(self) -> bool:
         """Whether names, cells, functions and arrays are all there is to look at."""
         state = self.state
-        if self.contents or state.items or state.members:
+        if state.items or state.members:
             return False
         if any(name not in ("__code__", "__defaults__") for _, name, _ in state.attributes):
             return False

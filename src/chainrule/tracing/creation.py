@@ -61,7 +61,7 @@ def to_array(value: Any, dtype: Any = None) -> Any:
     if isinstance(value, np.ndarray) and value.dtype.hasobject and has_traced(value):
         value = value.tolist()
     if type(value) in (list, tuple) and has_traced(value):
-        parts = [part if type(part) is Tracer else to_array(part) for part in value]
+        parts: list[Any] = [part if type(part) is Tracer else to_array(part) for part in value]
         if any(type(part) is Tracer for part in parts):
             parts = [part if type(part) is Tracer else numeric(part) for part in parts]
             stacked = TABLE["stack"](parts)

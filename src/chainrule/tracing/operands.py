@@ -79,7 +79,7 @@ def refuse_outer_write(shown: str) -> None:
     raise TraceError(
         "a traced value can't be written into a plain array",
         {"value": shown},
-        "make the array inside the traced function, and as np.zeros(n): functions that are called by\n"
+        "make the array inside the traced function, and as np.zeros(n): functions called by\n"
         "a name of their own (from numpy import zeros) make plain arrays",
     )
 

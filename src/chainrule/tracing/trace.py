@@ -332,7 +332,7 @@ def refresh(tracer: Tracer) -> None:
     view = tracer.alias
     if view is None:
         return
-    if BODIES.get(get_ident()):
+    if BODIES and BODIES.get(get_ident()):
         # A name from outside must not come to stand for something inside.
         with inside():
             refresh(tracer)

@@ -26,6 +26,8 @@ from chainrule.transform.batch import BatchTrace
 from chainrule.transform.derive import (
     Flags,
     Freed,
+    chooses,
+    masked_linear,
     pulled,
     pushed,
     remembered,
@@ -128,15 +130,43 @@ def _forward(tangents: Sequence[Any], y: Any, *xs: Any, **params: Any) -> tuple[
 
 
 def _reverse(gs: Sequence[Any], y: Any, p: Any, *xs: Any, branches: Branches) -> list[Any]:
+    flags, outs, operands = _linear_operands(gs, xs, branches)
+    made = [_transposed(branch, flags, outs) for branch in branches]
+    return [None, *spread(_choose(p, made, *operands), flags)]
+
+
+def _masked(
+    gs: Sequence[Any], masks: Sequence[Any], y: Any, p: Any, *xs: Any, branches: Branches
+) -> list[tuple[Any, Any]]:
+    """The same, with what was taken of each result and of each operand."""
+    flags, outs, operands = _linear_operands(gs, xs, branches)
+    moving = (*(False,) * len(xs), *(True,) * sum(outs))
+    made = [masked_linear(_transposed(branch, flags, outs), moving) for branch in branches]
+    taken = [
+        np.broadcast_to(g is not None if mask is None else mask, kind.shape)
+        for g, mask, kind in zip(gs, masks, output_types(branches[0]), strict=True)
+    ]
+    found = _choose(p, made, *operands, *where_true(taken, outs))
+    pairs = zip(found[: sum(flags)], found[sum(flags) :], strict=True)
+    answers = spread(list(pairs), flags)
+    return [(None, None), *((None, None) if part is None else part for part in answers)]
+
+
+def _chooses(branches: Branches) -> bool:
+    return any(map(chooses, branches))
+
+
+def _linear_operands(
+    gs: Sequence[Any], xs: Sequence[Any], branches: Branches
+) -> tuple[Flags, Flags, list[Any]]:
+    """Which operands and results move, and what the transposed branches run on."""
     flags = wanted_flags(xs) if xs else ()
     outs = _varying(branches, flags)
-    kinds = _types(branches[0])
     # What a linear map is applied to has no value, and nothing depends on one.
+    kinds = _types(branches[0])
     values = [zeros_of(kind) if x is None else x for x, kind in zip(xs, kinds, strict=True)]
-    seeds = given(where_true(gs, outs), where_true(output_types(branches[0]), outs))
-    made = [_transposed(branch, flags, outs) for branch in branches]
-    found = _choose(p, made, *values, *seeds)
-    return [None, *spread(found, flags)]
+    results = output_types(branches[0])
+    return flags, outs, [*values, *given(where_true(gs, outs), where_true(results, outs))]
 
 
 def _transposed(branch: Program, flags: Flags, outs: Flags) -> Freed:
@@ -217,6 +247,8 @@ RULES.update(
     {
         ("cond", "forward"): _forward,
         ("cond", "reverse"): _reverse,
+        ("cond", "masked"): _masked,
+        ("cond", "chooses"): _chooses,
         ("cond", "together"): _together,
         ("cond", "batch"): _batch,
     }

@@ -7,6 +7,7 @@ through that tape records a second stage, `back`. What `back` reads of `known` a
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -15,7 +16,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from chainrule.ir.primitive import Custom
-from chainrule.ir.program import Program, Var
+from chainrule.ir.program import Equation, Program, Var
 from chainrule.ir.types import ArrayType
 from chainrule.ops.control import output_types
 from chainrule.tracing.body import StagedBody, free
@@ -25,7 +26,8 @@ from chainrule.tracing.trace import Trace
 from chainrule.tracing.tracer import Tracer
 from chainrule.transform.batch import BatchTrace
 from chainrule.transform.forward import ForwardTrace
-from chainrule.transform.linear import convert, tangent_dtype
+from chainrule.transform.linear import Mask, convert, tangent_dtype
+from chainrule.transform.pushforward import Tangents, masked_push
 from chainrule.transform.reverse import pull
 from chainrule.transform.shape import fill
 
@@ -233,6 +235,60 @@ def _constant_numbers(trace: StageTrace, marks: Sequence[int]) -> set[int]:
         if constant.issuperset(row[2]):
             constant.update(range(row[4], row[4] + (len(row[5]) if row[0].multiple else 1)))
     return constant
+
+
+def masked_linear(made: Freed, moving: Flags) -> Freed:
+    """A program that is linear in some inputs, with what was taken of each beside it.
+
+    (*inputs, *masks of those that move) → (*outputs, *masks of all). What multiplies an entry that
+    wasn't taken doesn't count, even if it's infinite.
+    """
+    program, arrays = made
+    fixed = (*(False,) * len(arrays), *moving)
+    wider, more = remembered(program, ("masked", fixed), lambda: _masked_linear(program, fixed))
+    return wider, (*more, *arrays)
+
+
+def _masked_linear(program: Program, moving: Flags) -> Freed:
+    stage, tape = StageTrace(), RecordTrace()
+    stage.quiet = True
+    xs = [stage.abstract(var.type) for var in program.inputs]
+    variables = [tape.input(x) if flag else x for x, flag in zip(xs, moving, strict=True)]
+    masks = [
+        stage.abstract(ArrayType(var.type.shape, np.dtype(bool)))
+        for var in where_true(program.inputs, moving)
+    ]
+    try:
+        numbers = [_read(tape, out)[1] for out in evaluate(program, *variables)]
+        tape.open = False
+        pairs = zip(where_true(variables, moving), where_true(xs, moving), masks, strict=True)
+        seeds: Tangents = {v.mark: (x, Mask(functools.partial(_itself, m))) for v, x, m in pairs}
+        found = masked_push(tape, seeds, [-1 if n is None else n for n in numbers])
+        values, taken = [], []
+        for part, kind in zip(found, output_types(program), strict=True):
+            t, mask = (zeros_of(kind), None) if part is None else part
+            values.append(typed(t, kind))
+            known = part is not None if mask is None else mask.value()
+            taken.append(np.broadcast_to(known, kind.shape))
+    finally:
+        tape.open = stage.open = False
+    return free(close(stage, [*xs, *masks], [*values, *taken], program.name))
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+def chooses(program: Program) -> bool:
+    """Whether a program selects entries by a condition, so that others don't count."""
+    return remembered(program, "chooses", lambda: any(map(_choosing, program.equations)))
+
+
+def _choosing(equation: Equation) -> bool:
+    if equation.primitive.name == "select":
+        return True
+    values = [v for p in equation.params.values() for v in (p if type(p) is tuple else (p,))]
+    return any(chooses(value) for value in values if isinstance(value, Program))
 
 
 class Pruned(NamedTuple):

@@ -323,6 +323,8 @@ def transpose_custom(
     if derivative.reverse is None:
         return _transpose_forward(row, gs, pull)
     parts = derivative.reverse(gs, row.y, *row.xs, **row.params)
+    if derivative.masked is not None and (masked or derivative.chooses(**row.params)):
+        return _masked_reverse(row, gs, masks, parts)
     known = row.y[0] if row.op.multiple else row.y
     if known is None:
         # Without values a rule's own reverse is the only way: an operation that is linear in one
@@ -336,6 +338,30 @@ def transpose_custom(
     if all(g is None or (type(g) is not Tracer and np.isfinite(g).all()) for g in parts):
         return _selected(row, gs, pull, parts)
     return _transpose_forward(row, gs, pull)
+
+
+def _masked_reverse(
+    row: Row, gs: Sequence[Any], masks: Sequence[Mask | None], parts: Sequence[Any]
+) -> list[Masked]:
+    """What a rule says that knows masks; asked only where something isn't finite, or a mask is."""
+    flowing = iter(masks)
+    aligned = [None if g is None else next(flowing) for g in gs]
+    memo: list[list[tuple[Any, Any]]] = []
+
+    def run() -> list[tuple[Any, Any]]:
+        if not memo:
+            taken = [None if mask is None else mask.value() for mask in aligned]
+            memo.append(row.op.derivative.masked(gs, taken, row.y, *row.xs, **row.params))
+        return memo[0]
+
+    def reached(k: int) -> Any:
+        return run()[k][1]
+
+    finite = all(g is None or plainly_finite(g) for g in parts)
+    return [
+        (g, None if g is None else Mask(functools.partial(reached, k), *masks))
+        for k, g in enumerate(parts if finite else [g for g, _ in run()])
+    ]
 
 
 def _transpose_forward(row: Row, gs: Any, pull: Callable[..., Any]) -> list[Masked]:

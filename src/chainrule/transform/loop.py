@@ -25,7 +25,9 @@ from chainrule.transform.derive import (
     Flags,
     Freed,
     Pulled,
+    chooses,
     is_float,
+    masked_linear,
     pruned,
     pulled,
     pushed,
@@ -218,51 +220,100 @@ def _linearise(
 
 def _map_reverse(gs: Sequence[Any], y: Any, *xs: Any, way: Way) -> list[Any]:
     """The scan of the transposed body, from the other end."""
+    found, residuals = _way_back(gs, None, xs, way)
+    return [*where_true(spread(found, way.pulled.reached), way.moving), *[None] * residuals]
+
+
+def _map_masked(
+    gs: Sequence[Any], masks: Sequence[Any], y: Any, *xs: Any, way: Way
+) -> list[tuple[Any, Any]]:
+    """The same with masks, which the loop carries and stacks beside the cotangents."""
+    found, residuals = _way_back(gs, masks, xs, way)
+    reached, carry = way.pulled.reached, sum(way.pulled.reached[: way.consts + way.carry])
+    rows = sum(reached) - carry
+    values = [*found[:carry], *found[2 * carry : 2 * carry + rows]]
+    taken = [*found[carry : 2 * carry], *found[2 * carry + rows :]]
+    parts = spread(list(zip(values, taken, strict=True)), reached)
+    answers = [(None, None) if part is None else part for part in parts]
+    return [*where_true(answers, way.moving), *[(None, None)] * residuals]
+
+
+def _way_back(
+    gs: Sequence[Any], masks: Sequence[Any] | None, xs: Sequence[Any], way: Way
+) -> tuple[Sequence[Any], int]:
+    """What the transposed loop gives, and the number of residuals."""
     body, length, consts, carry = way.body, way.length, way.consts, way.carry
     residuals = list(xs[sum(way.moving) :])
-    program, arrays, held = _transposed(way.pulled, way.outs, consts, carry)
-    kinds = output_types(body)
-    kinds = kinds[:carry] + tuple(ArrayType((length, *k.shape), k.dtype) for k in kinds[carry:])
+    kinds = result_types(body, length, carry)
     seeds = given(where_true(gs, way.outs), where_true(kinds, way.outs))
     carried = sum(way.outs[:carry])
     types = [strong_type(var.type) for var in body.inputs]
     sums = [zeros_of(kind) for kind in where_true(types[:consts], way.pulled.reached[:consts])]
+    states, rows = [*sums, *seeds[:carried]], seeds[carried:]
+    if masks is not None:
+        taken = [
+            np.broadcast_to(g is not None if mask is None else mask, kind.shape)
+            for g, mask, kind in zip(gs, masks, kinds, strict=True)
+        ]
+        taken = where_true(taken, way.outs)
+        nothing = [np.zeros(np.shape(total), bool)[()] for total in sums]
+        states, rows = [*states, *nothing, *taken[:carried]], [*rows, *taken[carried:]]
+    program, arrays, held = _transposed(
+        way.pulled, way.outs, consts, carry, masked=masks is not None
+    )
     found = apply(
         scan,
         *arrays,
         *(residuals[k] for k in held),
-        *sums,
-        *seeds[:carried],
+        *states,
         *(residual for k, residual in enumerate(residuals) if k not in held),
-        *seeds[carried:],
+        *rows,
         body=program,
         length=length,
         consts=len(arrays) + len(held),
-        carry=len(sums) + carried,
+        carry=len(states),
         reverse=not way.reverse,
     )
-    return [*where_true(spread(found, way.pulled.reached), way.moving), *[None] * len(residuals)]
+    return found, len(residuals)
+
+
+def result_types(body: Program, length: int, carry: int) -> list[ArrayType]:
+    """The types of a scan's results."""
+    kinds = output_types(body)
+    rows = [ArrayType((length, *kind.shape), kind.dtype) for kind in kinds[carry:]]
+    return [*kinds[:carry], *rows]
 
 
 def _transposed(
-    parts: Pulled, outs: Flags, consts: int, carry: int
+    parts: Pulled, outs: Flags, consts: int, carry: int, masked: bool
 ) -> tuple[Program, tuple[Any, ...], tuple[int, ...]]:
     """The transposed body in a scan's order, and which residuals are its consts."""
-    program, arrays = parts.back
     steady = len(parts.used) + len(parts.hoisted[0].outputs)
     count = steady + parts.saved
     held = tuple(k for k in range(steady) if k >= len(parts.used) or parts.used[k] < consts)
-    heads, inputs = program.inputs[: len(arrays)], program.inputs[len(arrays) :]
     states = sum(parts.reached[:consts]) + sum(outs[:carry])
+    moving = len(parts.back[0].inputs) - len(parts.back[1]) - count
+    made = parts.back
+    if masked:
+        made = masked_linear(made, (*(False,) * count, *(True,) * moving))
+    program, arrays = made
+    heads, inputs = program.inputs[: len(arrays)], program.inputs[len(arrays) :]
 
     def make() -> Program:
+        linear = [inputs[count : count + moving], inputs[count + moving :]]
         ordered = (
             *(inputs[k] for k in held),
-            *inputs[count : count + states],
+            *(var for part in linear for var in part[:states]),
             *(inputs[k] for k in range(count) if k not in held),
-            *inputs[count + states :],
+            *(var for part in linear for var in part[states:]),
         )
-        return replace(program, inputs=(*heads, *ordered))
+        results = sum(parts.reached)
+        halves = [program.outputs[:results], program.outputs[results:]]
+        tail = (
+            *(out for half in halves for out in half[:states]),
+            *(out for half in halves for out in half[states:]),
+        )
+        return replace(program, inputs=(*heads, *ordered), outputs=tail)
 
     return remembered(program, ("transposed", outs, consts, carry), make), arrays, held
 
@@ -289,12 +340,22 @@ def _map_forward(tangents: Sequence[Any], y: Any, *xs: Any, way: Way) -> tuple[A
     return tuple(spread(back, way.outs))
 
 
+def _map_chooses(way: Way) -> bool:
+    return chooses(way.body)
+
+
+def _chooses(body: Program, **more: Any) -> bool:
+    return chooses(body)
+
+
 # On a tape alone: the tangent map of a scan that has run, by what it kept.
 scan_map = Primitive(
     name="scan",
     type_rule=lambda *types, way: (),
     value=lambda *xs, way: (),
-    derivative=Custom(_map_forward, _map_reverse, output=False),
+    derivative=Custom(
+        _map_forward, _map_reverse, output=False, masked=_map_masked, chooses=_map_chooses
+    ),
     batch=None,
     symbolic=None,
     lower=None,
@@ -304,13 +365,29 @@ scan_map = Primitive(
 
 
 def _reverse(gs: Sequence[Any], y: Any, *xs: Any, **params: Any) -> list[Any]:
+    moving, kept, more = _relinearised(xs, params)
+    found = _map_reverse(gs, None, *kept, **more)
+    return spread(found[: sum(moving)], moving)
+
+
+def _masked(
+    gs: Sequence[Any], masks: Sequence[Any], y: Any, *xs: Any, **params: Any
+) -> list[tuple[Any, Any]]:
+    moving, kept, more = _relinearised(xs, params)
+    found = iter(_map_masked(gs, masks, None, *kept, **more))
+    return [next(found) if flag else (None, None) for flag in moving]
+
+
+def _relinearised(
+    xs: Sequence[Any], params: dict[str, Any]
+) -> tuple[Flags, list[Any], dict[str, Any]]:
+    """Which operands move, and the tangent map of a scan: its operands and parameters."""
     moving = wanted_flags(xs)
     kinds = operand_types(params["body"], params["length"], params["consts"] + params["carry"])
     # What a linear map is applied to has no value, and nothing it keeps depends on one.
     values = [zeros_of(kind) if x is None else x for x, kind in zip(xs, kinds, strict=True)]
     _, _, residuals, more = _linearise(moving, *values, **params, valued=False)
-    found = _map_reverse(gs, None, *[None] * sum(moving), *residuals, **more)
-    return spread(found[: sum(moving)], moving)
+    return moving, [*[None] * sum(moving), *residuals], more
 
 
 # ---- batch ---------------------------------------------------------------------------------------
@@ -372,6 +449,8 @@ RULES.update(
         ("scan", "reverse"): _reverse,
         ("scan", "together"): _together,
         ("scan", "linearise"): _linearise,
+        ("scan", "masked"): _masked,
+        ("scan", "chooses"): _chooses,
         ("scan", "batch"): _batch,
     }
 )

@@ -41,6 +41,11 @@ def push_tape(trace: RecordTrace, seeds: Tangents, outputs: Sequence[int]) -> li
 
     A seed's mask says which of its entries may be anything but zero.
     """
+    return [None if part is None else part[0] for part in masked_push(trace, seeds, outputs)]
+
+
+def masked_push(trace: RecordTrace, seeds: Tangents, outputs: Sequence[int]) -> list[Masked | None]:
+    """The same, each tangent with the mask of what was reached."""
     last = _last_uses(trace, outputs)
     tangents = dict(seeds)
     with np.errstate(all="ignore"):
@@ -50,7 +55,7 @@ def push_tape(trace: RecordTrace, seeds: Tangents, outputs: Sequence[int]) -> li
                 tangents.update(_push_row(row, fields[4], tangents))
             for number in last.get(position, ()):
                 tangents.pop(number, None)
-    return [tangents[number][0] if number in tangents else None for number in outputs]
+    return [tangents.get(number) for number in outputs]
 
 
 def _last_uses(trace: RecordTrace, outputs: Sequence[int]) -> dict[int, list[int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chainrule.loops.scalar import Node, bits, fma, select
+from chainrule.loops.scalar import Node, bits, fma, is_const, select
 
 Pair = tuple[Node, Node]
 
@@ -132,25 +132,35 @@ def two_product(a: Node, b: Node | float) -> Pair:
     return product, fma(a, b, -product)
 
 
+def zero(x: Node) -> Node:
+    """The lower part of a number that has none; sums and products leave it out."""
+    return x.graph.const(0.0, x.kind)
+
+
 def parts_product(a: Pair, b: Pair) -> Pair:
     """The product of two numbers in two parts."""
     product, lost = two_product(a[0], b[0])
-    return product, fma(a[0], b[1], fma(a[1], b[0], lost))
+    for part, other in ((a[1], b[0]), (b[1], a[0])):
+        if not is_const(part, 0):
+            lost = fma(part, other, lost)
+    return product, lost
 
 
 def quotient(top: Pair, bottom: Pair, inverse: Node) -> Pair:
     """top/bottom in two parts, from the bottom's inverse."""
-    first = (top[0] + top[1]) * inverse
-    left = fma(-first, bottom[0], top[0]) + fma(-first, bottom[1], top[1])
-    return first, left * inverse
+    exact = is_const(top[1], 0)
+    first = (top[0] if exact else top[0] + top[1]) * inverse
+    left = fma(-first, bottom[0], top[0])
+    left = left if exact else left + top[1]
+    return first, fma(-first, bottom[1], left) * inverse
 
 
 def polynomial_parts(x: Node, coefficients: Sequence[float], count: int) -> Pair:
     """A polynomial in two parts: the first steps, so many, exactly; the rest is small to them."""
     g = x.graph
-    value: Pair = polynomial(x, coefficients[count:]), g.const(0.0, x.kind)
+    value: Pair = polynomial(x, coefficients[count:]), zero(x)
     for coefficient in reversed(coefficients[:count]):
-        high, low = parts_product((x, g.const(0.0, x.kind)), value)
+        high, low = parts_product((x, zero(x)), value)
         high, lost = fast_two_sum(g.const(coefficient, x.kind), high)
         value = high, lost + low
     return value

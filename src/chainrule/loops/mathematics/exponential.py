@@ -12,7 +12,7 @@ from chainrule.loops.mathematics.arithmetic import (
     two_to,
 )
 from chainrule.loops.mathematics.coefficients import EXP
-from chainrule.loops.scalar import Node, fma, select
+from chainrule.loops.scalar import Node, fma, is_const, select
 
 LOG2 = {
     "f64": (0.6931471805599453, 2.3190468138462996e-17),
@@ -38,6 +38,8 @@ def less_log2(x: Node) -> tuple[Node, Node, Node, Node]:
 def expm1_parts(first: Node, rest: Node) -> Node:
     """exp(first - rest) - 1 - first: what makes `first` into expm1."""
     r = first - rest
+    if is_const(rest, 0):
+        return r * r * polynomial(r, EXP[r.kind])
     return fma(r * r, polynomial(r, EXP[r.kind]), -rest)
 
 

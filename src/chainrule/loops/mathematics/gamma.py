@@ -13,6 +13,7 @@ from chainrule.loops.mathematics.arithmetic import (
     quotient,
     two_product,
     two_sum,
+    zero,
 )
 from chainrule.loops.mathematics.coefficients import (
     DIGAMMA,
@@ -64,7 +65,7 @@ def gammaln_negative(x: Node) -> Node:
     if x.kind != "f64":
         return cast(gammaln_negative(cast(x, "f64")), x.kind)
     size = abs(x)
-    product, rest = parts_product((size, _zero(x)), _sine_of_turns(size))
+    product, rest = parts_product((size, zero(x)), _sine_of_turns(size))
     high, low = parts_product(log2_parts(product), _pair(x, LOG2))
     low = low + rest / product
     other, other_low = _gammaln_positive(size)
@@ -82,7 +83,7 @@ def _gammaln_positive(x: Node) -> Pair:
     high, low = log2_parts(select(far, x, product[0]))
     high, low = parts_product((high, low), _pair(x, LOG2))
     # Near: log Γ(2 + s), plus or minus the logarithm of the product.
-    core, rest = parts_product((s, _zero(x)), polynomial_parts(s, GAMMALN[x.kind], 2))
+    core, rest = parts_product((s, zero(x)), polynomial_parts(s, GAMMALN[x.kind], 2))
     more = low + product[1] / product[0]
     near, lost = two_sum(select(down, -high, high), core)
     near_low = (lost + select(down, -more, more)) + rest
@@ -90,7 +91,7 @@ def _gammaln_positive(x: Node) -> Pair:
     inverse = 1 / x
     rest = inverse * polynomial(inverse * inverse, STIRLING[x.kind])
     less, lost = fast_two_sum(high, x.graph.const(-1.0, x.kind))
-    total, lost = parts_product((x - 0.5, _zero(x)), (less, lost + low))
+    total, lost = parts_product((x - 0.5, zero(x)), (less, lost + low))
     first, second = _LOG[x.kind]
     y, more = fast_two_sum(total, x.graph.const(first, x.kind))
     y_low = lost + (more + (rest + second))
@@ -110,7 +111,7 @@ def gamma_negative(x: Node) -> Node:
     if x.kind != "f64":
         return cast(gamma_negative(cast(x, "f64")), x.kind)
     size = abs(x)
-    bottom = parts_product((size, _zero(x)), _sine_of_turns(size))
+    bottom = parts_product((size, zero(x)), _sine_of_turns(size))
     pi = tuple(2.0 * part for part in QUARTER_TURN["f64"][:2])
     pi_parts = x.graph.const(pi[0], "f64"), x.graph.const(pi[1], "f64")
     whole = parts_product(bottom, _gamma_near(size))
@@ -139,8 +140,8 @@ def _log2_gamma_far(x: Node) -> Pair:
     """Stirling's series to base 2, in two parts, for x ≥ 8."""
     inverse = 1 / x
     rest = inverse * polynomial(inverse * inverse, STIRLING[x.kind])
-    high, low = parts_product((x - 0.5, _zero(x)), log2_parts(x))
-    less, less_low = parts_product((x, _zero(x)), _pair(x, LOG2_E))
+    high, low = parts_product((x - 0.5, zero(x)), log2_parts(x))
+    less, less_low = parts_product((x, zero(x)), _pair(x, LOG2_E))
     total, lost = two_sum(high, -less)
     first, second = _LOG2[x.kind]
     total, more = fast_two_sum(total, x.graph.const(first, x.kind))
@@ -151,19 +152,19 @@ def _log2_gamma_far(x: Node) -> Pair:
 def _near_two(x: Node) -> tuple[Node, Pair, Node]:
     """s, a product and whether to divide by it: Γ(x) = Γ(2 + s)·product, for 0 < x < 8."""
     g = x.graph
-    zero, one = g.const(0.0, x.kind), g.const(1.0, x.kind)
+    nothing, one = zero(x), g.const(1.0, x.kind)
     steps = rint(x - 2.0)
     steps = select(x < 0.5, -2.0, select(x < 1.5, -1.0, maximum(steps, 0.0)))
-    high, low = one, zero
-    for i in range(1, 7):
-        longer = parts_product((high, low), (x - float(i), zero))
+    high, low = select(steps >= 1.0, x - 1.0, one), nothing
+    for i in range(2, 7):
+        longer = parts_product((high, low), (x - float(i), nothing))
         taken = steps >= float(i)
         high, low = select(taken, longer[0], high), select(taken, longer[1], low)
     twice = fast_two_sum(one, x)
-    twice = parts_product((x, zero), twice)
+    twice = parts_product((x, nothing), twice)
     down, far_down = steps < 0.0, steps < -1.0
     high = select(far_down, twice[0], select(down, x, high))
-    low = select(far_down, twice[1], select(down, zero, low))
+    low = select(far_down, twice[1], select(down, nothing, low))
     return x - (steps + 2.0), (high, low), down
 
 
@@ -202,7 +203,7 @@ def digamma_negative(x: Node) -> Node:
     pi = _pair(x, {"f64": (2 * QUARTER_TURN["f64"][0], 2 * QUARTER_TURN["f64"][1])})
     cotangent = -tangent_at(angle, quadrant, g.const(0, "u64"))
     cotangent = select(fraction < 0.0, -cotangent, cotangent)
-    part, lost = parts_product((cotangent, _zero(x)), pi)
+    part, lost = parts_product((cotangent, zero(x)), pi)
     y = (_digamma_positive(*two_sum(g.const(1.0, "f64"), -x)) - part) - lost
     y = select(abs(x) < layout(x).digit, -1 / x, y)
     return select(fraction.eq(0.0) & x.ne(0.0), _NAN, y)
@@ -212,18 +213,18 @@ def _digamma_positive(x: Node, more: Node | None = None) -> Node:
     """ψ(x + more), where x < 3 and elsewhere ψ(x)."""
     g = x.graph
     far = x >= _FAR_DIGAMMA
-    zero, one = g.const(0.0, x.kind), g.const(1.0, x.kind)
+    nothing, one = zero(x), g.const(1.0, x.kind)
     # ψ(x) = ψ(y) + 1/y + … + 1/(x - 1) for y between 2 and 3, or ψ(1 + x) - 1/x.
     low = x < 1.0
     y = select(low, x + 1, select(x < 3.0, x, x - floor(x - 2.0)))
-    top, bottom = select(low, -one, zero), select(low, x, one)
+    top, bottom = select(low, -one, nothing), select(low, x, one)
     for i in range(1, 4):
         term = x - float(i)
         taken = term >= 2.0
         top = select(taken, fma(top, term, bottom), top)
         bottom = select(taken, bottom * term, bottom)
     first, second = _ROOT[x.kind]
-    rest = select(low, x - (y - 1.0), zero if more is None else more) - second
+    rest = select(low, x - (y - 1.0), nothing if more is None else more) - second
     core, lost = parts_product((y - first, rest), polynomial_parts(y - 2.0, DIGAMMA[x.kind], 1))
     inverse = 1 / bottom
     part = top * inverse
@@ -234,10 +235,6 @@ def _digamma_positive(x: Node, more: Node | None = None) -> Node:
     square = inverse * inverse
     beyond = log(x) - fma(square, polynomial(square, DIGAMMA_TAIL[x.kind]), inverse * 0.5)
     return select(far, beyond, near)
-
-
-def _zero(x: Node) -> Node:
-    return x.graph.const(0.0, x.kind)
 
 
 def _pair(x: Node, table: dict[str, tuple[float, float]]) -> Pair:

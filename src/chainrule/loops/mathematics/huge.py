@@ -7,7 +7,7 @@ Source: M. Payne, R. Hanek, Radian reduction for trigonometric functions, SIGNUM
 from __future__ import annotations
 
 from chainrule.loops.mathematics.arithmetic import Pair, fast_two_sum, two_product, two_sum
-from chainrule.loops.scalar import Node, bits, cast, fma, select
+from chainrule.loops.scalar import Node, bits, cast, fma, table
 
 # The binary digits of 1/π after the point, after a word of zeros.
 _INVERSE_PI = (
@@ -41,19 +41,11 @@ def huge_angle(x: Node) -> tuple[Pair, Node]:
 
 def _turns(x: Node) -> Pair:
     """|x|/2π without its whole part, as 128 binary digits; 2^-28 ≤ |x|."""
-    g = x.graph
     pattern = bits(abs(x), "u64")
     mantissa = (pattern & 0xFFFFFFFFFFFFF) | (1 << 52)
     # x = mantissa·2^e. Digits of 1/π before the one at e count whole turns and are left out.
     position = (pattern >> 52) - (1075 - 63)
-    words = [g.const(word, "u64") for word in _INVERSE_PI]
-    # The four words from there on, found by shifting all of them by 16, 8, 4, 2 and 1.
-    for step, kept in ((16, 19), (8, 11), (4, 7), (2, 5), (1, 4)):
-        taken = (position & (step << 6)).ne(0)
-        words = [
-            select(taken, words[k + step], words[k]) if k + step < len(words) else words[k]
-            for k in range(kept)
-        ]
+    words = [table(_INVERSE_PI, (position >> 6) + k, "u64") for k in range(4)]
     shift = position & 63
     window = [(words[k] << shift) | ((words[k + 1] >> 1) >> (63 - shift)) for k in range(3)]
     # The last 192 bits of mantissa·window, of which the first 128 are wanted.

@@ -139,7 +139,11 @@ def arctanh(x: Node) -> Node:
     k = bits(difference + bits(a.graph.const(form.shifter, x.kind), form.whole), form.kind)
     power = two_to(k + form.bias)
     k = k - form.shifter
-    s = fma(a, 1 + power, 1 - power) / fma(a, 1 - power, 1 + power)
+    # The two terms less and plus 2^k times each other: of a, or of 1 - a where that is exact.
+    wide = a >= 0.5
+    part = select(wide, a - 1, a)
+    more, less = 1 + power, 1 - power
+    s = fma(part, more, select(wide, 2.0, less)) / fma(part, less, select(wide, 2.0, more))
     square = s * s
     tail = fma(s * square, polynomial(square, ARCTANH[x.kind]), k * (low / 2))
     y = fma(k, high / 2, s + tail)

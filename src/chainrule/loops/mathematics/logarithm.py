@@ -13,10 +13,11 @@ from chainrule.loops.mathematics.arithmetic import (
     two_product,
     two_sum,
     two_to,
+    zero,
 )
 from chainrule.loops.mathematics.coefficients import LOG, LOG2_PARTS
 from chainrule.loops.mathematics.exponential import LOG2
-from chainrule.loops.scalar import Node, bits, fma, select
+from chainrule.loops.scalar import Node, bits, fma, is_const, select
 
 # The bits of 1 less those of √½, by type: what makes the exponent step at √½ instead of at 1.
 _STEP = {"f64": 0x3FF0000000000000 - 0x3FE6A09E667F3BCD, "f32": 0x3F800000 - 0x3F3504F3}
@@ -89,7 +90,7 @@ def log(x: Node) -> Node:
 def log2(x: Node) -> Node:
     """The logarithm to base 2; of powers of 2 exact."""
     k, f = normal_split(x)
-    return special_logarithm(x, _other_base(f, LOG2_E[x.kind], k, k * 0))
+    return special_logarithm(x, _other_base(f, LOG2_E[x.kind], k, zero(x)))
 
 
 def log10(x: Node) -> Node:
@@ -105,7 +106,9 @@ def _other_base(f: Node, factor: tuple[float, float], high: Node, low: Node) -> 
     tail = fma(square, -0.5, f * square * polynomial(f, LOG[f.kind]))
     product, lost = two_product(f, factor[0])
     total, rest = two_sum(high, product)
-    return total + (rest + fma(tail, factor[0], fma(f, factor[1], lost + low)))
+    return total + (
+        rest + fma(tail, factor[0], fma(f, factor[1], lost if is_const(low, 0) else lost + low))
+    )
 
 
 def log1p(x: Node) -> Node:
@@ -146,16 +149,16 @@ def log2_parts(x: Node) -> Pair:
     k, f = normal_split(x)
     bottom = 2 + f
     inverse = 1 / bottom
-    s = quotient((f, k * 0), (bottom, f - (bottom - 2)), inverse)
+    s = quotient((f, zero(x)), (bottom, f - (bottom - 2)), inverse)
     square = parts_product(s, s)
     rest = square[0] * polynomial(square[0], LOG2_PARTS[x.kind])
     first, third = _FIRST[x.kind], _THIRD[x.kind]
     inner = _constant_plus(third, rest, None)
     inner = _constant_plus(first, *parts_product(square, inner))
     high, low = parts_product(s, inner)
-    total, lost = fast_two_sum(k, high)
     # For k = 0 the sum of unequal sizes is exact all the same.
-    return fast_two_sum(total, lost + low)
+    total, lost = fast_two_sum(k, high)
+    return total, lost + low
 
 
 def _constant_plus(constant: tuple[float, float], high: Node, low: Node | None) -> Pair:

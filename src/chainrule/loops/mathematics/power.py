@@ -12,6 +12,7 @@ from chainrule.loops.mathematics.arithmetic import (
     scaled,
     two_product,
     two_to,
+    zero,
 )
 from chainrule.loops.mathematics.coefficients import CBRT
 from chainrule.loops.mathematics.exponential import LOG2, exp_small, expm1_parts
@@ -35,7 +36,7 @@ def exp2_parts(high: Node, low: Node, factor: Pair | None = None) -> Node:
     r = ((inside - n) + low) * LOG2[high.kind][0]
     if factor is None:
         return scaled(exp_small(r), n, shifted)
-    more = expm1_parts(r, r * 0.0) + r
+    more = expm1_parts(r, zero(r)) + r
     return scaled(factor[0] + fma(factor[0], more, factor[1]), n, shifted)
 
 
