@@ -39,6 +39,7 @@ from chainrule.ir.primitive import (  # noqa: E402
     Undefined,
 )
 from chainrule.ops.family import PRIMITIVES  # noqa: E402
+from chainrule.tracing.mathematics import REFUSED  # noqa: E402
 from chainrule.tracing.swap import swaps  # noqa: E402
 from chainrule.tracing.table import SCIPY_SPECIAL, TABLE, numpy_name  # noqa: E402
 from chainrule.transform.unroll import UNROLLED  # noqa: E402
@@ -315,7 +316,8 @@ def swapped_text() -> list[str]:
         home = swap.namespace["__name__"]
         if "._" in home:
             continue
-        rows.append((prefixes.get(home, home), sorted(swap.new)))
+        known = sorted(name for name in swap.new if home != "math" or name not in REFUSED)
+        rows.append((prefixes.get(home, home), known))
     return [
         "## Names that work although NumPy does not dispatch them",
         "",

@@ -780,3 +780,44 @@ def test_random_programs(seed: int) -> None:
         compose = COMPOSITIONS[name]
         wanted = compose(functools.partial(program, Plain), one_by_one)
         assert_same(compose(functools.partial(program, cr), cr.vmap), wanted)
+
+
+def test_results_that_do_not_vary() -> None:
+    def f(x: Any) -> Any:
+        def body(c: Any, row: Any) -> Any:
+            count, kept = c
+            return (count + 1, kept), (cr.stop_gradient(row) + count, count)
+
+        (count, _), (ys, counts) = cr.scan(body, (0, x[0]), x)
+        chosen = cr.scan(
+            lambda c, k: (cr.cond(k > 1, lambda: 2.0 * k, lambda: 1.0) + c, None), 0.0, counts
+        )[0]
+        return np.sum(ys) * 1.0 + np.sum(counts) + count + chosen
+
+    assert_same(cr.grad(f)(A), np.zeros(3))
+    assert_same(cr.jvp(f, (A,), (A,))[1], np.float64(0.0))
+    assert_same(cr.hessian(f)(A), np.zeros((3, 3)))
+
+
+def test_loops_without_any_value() -> None:
+    assert cr.scan(lambda c, x: (c, None), None, A) == (None, None)
+    assert cr.fori_loop(0, 3, lambda i, c: c, {}) == {}
+    assert_same(cr.vmap(lambda x: cr.cond(x > 0, lambda: (), lambda: ()) or x)(A), A)
+
+
+def test_cotangents_that_nobody_wants_are_not_computed() -> None:
+    data = np.arange(12.0).reshape(4, 3)
+
+    def f(w: Any) -> Any:
+        def body(c: Any) -> Any:
+            grown = cr.cond(c[1] > 2.0, lambda: np.sum(np.tanh(data @ w)), lambda: np.sum(data))
+            return 0.5 * c[0] + grown, c[1] + 1.0
+
+        return cr.while_loop(lambda c: c[1] < 4.0, body, (np.sum(w), 0.0))[0]
+
+    assert_same(cr.grad(f)(A), cr.jacfwd(f)(A))
+    program = cr.trace(cr.grad(f), A)
+    (back,) = (e for e in program.equations if e.primitive.name == "while_transpose")
+    assert data.shape not in {var.type.shape for var in back.outputs}
+    (chosen,) = (e for e in back.params["back"].equations if e.primitive.name == "cond")
+    assert data.shape not in {var.type.shape for var in chosen.outputs}

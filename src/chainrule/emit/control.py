@@ -15,7 +15,7 @@ from chainrule.loops.value import Branch, Scan, Value, While
 
 _ALIGN = 64
 _POLL = 2  # the context's slot
-_PATIENCE = 200_000_000  # operations between two looks at whether the user wants to stop
+_PATIENCE = 40_000_000  # operations between two looks at whether the user wants to stop
 
 
 def _bytes_of(value: Value) -> int:

@@ -79,7 +79,8 @@ class Custom:
     **params)` → (y, op, residuals, params), where the tape is to hold `op`, whose operands are the
     varying ones followed by the residuals. `masked(gs, masks, y, *xs, **params)` → per operand its
     cotangent and the mask of what was taken, where the entries of g were taken as `masks` say;
-    `chooses(**params)` → whether something may not be taken even where all of g is.
+    `chooses(**params)` → whether something may not be taken even where all of g is. With `asks`,
+    `reverse` and `masked` are told by `wanted` which operands cotangents are wanted for.
     `late`: the rule computes again on purpose.
     """
 
@@ -91,6 +92,7 @@ class Custom:
     linearise: Rule | None = None
     masked: Rule | None = None
     chooses: Rule | None = None
+    asks: bool = False
     late: bool = False
 
 

@@ -178,7 +178,8 @@ class Graph:
             return self.make("const", kind, attr=bool(value))
         if kind[0] in "iu":
             return self.make("const", kind, attr=int(value))
-        exact = numpy_type(kind).type(value)
+        with np.errstate(all="ignore"):
+            exact = numpy_type(kind).type(value)
         return self.make("const", kind, attr=exact.tobytes())
 
     def binary(self, op: str, left: Any, right: Any) -> Node:

@@ -98,10 +98,11 @@ def _frexp(x: Any) -> Any:
     )
 
 
-WRITTEN: dict[str, Callable[..., Any]] = {
+_WRITTEN: dict[str, Callable[..., Any]] = {
     "hypot": _hypot, "log": _log, "remainder": _remainder, "isclose": _isclose, "ulp": _ulp,
-    "fma": _fma, "frexp": _frexp,
+    "fma": _fma,
 }  # fmt: skip
+REFUSED: dict[str, Callable[..., Any]] = {"frexp": _frexp}
 
 
 def real_only(name: str, args: Iterable[Any]) -> None:
@@ -119,7 +120,8 @@ def real_only(name: str, args: Iterable[Any]) -> None:
 OF_NUMBERS: dict[str, Callable[..., Any]] = {
     **_UFUNCS,
     **{name: _of_special(special) for name, special in _SPECIAL.items()},
-    **WRITTEN,
+    **_WRITTEN,
+    **REFUSED,
 }
 OF_NUMBERS = {name: new for name, new in OF_NUMBERS.items() if hasattr(math, name)}
 OF_SEQUENCES: dict[str, Callable[..., Any]] = {"fsum": _fsum, "dist": _dist, "sumprod": _sumprod}

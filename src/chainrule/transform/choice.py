@@ -38,7 +38,7 @@ from chainrule.transform.derive import (
     where_true,
     zeros_of,
 )
-from chainrule.transform.loop import given, spread, wanted_flags
+from chainrule.transform.layout import given, spread, wanted_flags
 
 Branches = tuple[Program, Program]
 
@@ -129,17 +129,29 @@ def _forward(tangents: Sequence[Any], y: Any, *xs: Any, **params: Any) -> tuple[
 # ---- reverse -------------------------------------------------------------------------------------
 
 
-def _reverse(gs: Sequence[Any], y: Any, p: Any, *xs: Any, branches: Branches) -> list[Any]:
-    flags, outs, operands = _linear_operands(gs, xs, branches)
+def _reverse(
+    gs: Sequence[Any], y: Any, p: Any, *xs: Any, branches: Branches, wanted: Flags
+) -> list[Any]:
+    flags, outs, operands = _linear_operands(gs, xs, branches, wanted[1:])
+    if not any(outs):
+        return [None] * (1 + len(xs))
     made = [_transposed(branch, flags, outs) for branch in branches]
     return [None, *spread(_choose(p, made, *operands), flags)]
 
 
 def _masked(
-    gs: Sequence[Any], masks: Sequence[Any], y: Any, p: Any, *xs: Any, branches: Branches
+    gs: Sequence[Any],
+    masks: Sequence[Any],
+    y: Any,
+    p: Any,
+    *xs: Any,
+    branches: Branches,
+    wanted: Flags,
 ) -> list[tuple[Any, Any]]:
     """The same, with what was taken of each result and of each operand."""
-    flags, outs, operands = _linear_operands(gs, xs, branches)
+    flags, outs, operands = _linear_operands(gs, xs, branches, wanted[1:])
+    if not any(outs):
+        return [(None, None)] * (1 + len(xs))
     moving = (*(False,) * len(xs), *(True,) * sum(outs))
     made = [masked_linear(_transposed(branch, flags, outs), moving) for branch in branches]
     taken = [
@@ -157,10 +169,10 @@ def _chooses(branches: Branches) -> bool:
 
 
 def _linear_operands(
-    gs: Sequence[Any], xs: Sequence[Any], branches: Branches
+    gs: Sequence[Any], xs: Sequence[Any], branches: Branches, wanted: Flags
 ) -> tuple[Flags, Flags, list[Any]]:
     """Which operands and results move, and what the transposed branches run on."""
-    flags = wanted_flags(xs) if xs else ()
+    flags = wanted_flags(xs, wanted)
     outs = _varying(branches, flags)
     # What a linear map is applied to has no value, and nothing depends on one.
     kinds = _types(branches[0])

@@ -82,6 +82,8 @@ def cond(p: Any, f: Callable[..., Any], g: Callable[..., Any], *operands: Any) -
     for k, function in enumerate((f, g)):
         if any(a != b for a, b in zip(branches[k].leaves, wanted, strict=True)):
             branches[k] = branch(function, wanted)
+    if not branches[0].leaves:
+        return unflatten(branches[0].tree, [])
     seen, programs = shared([(b.program, b.captured) for b in branches])
     values = (*seen, *map(strong, leaves))
     return unflatten(branches[0].tree, apply(control.cond, p, *values, branches=programs))
@@ -204,6 +206,8 @@ def _scan(
 
     flat.__name__ = step.__name__
     staged = carry.stage(flat, row_kinds)
+    if not staged.leaves:
+        return unflatten(staged.tree, [])
     start, steps = start_of(leaves, carry.kinds), len(leaves)
     found = apply(
         control.scan,

@@ -322,9 +322,12 @@ def transpose_custom(
     masked = any(mask is not None for mask in masks)
     if derivative.reverse is None:
         return _transpose_forward(row, gs, pull)
-    parts = derivative.reverse(gs, row.y, *row.xs, **row.params)
+    params = row.params
+    if derivative.asks:
+        params = {**params, "wanted": tuple(number >= 0 for number in row.numbers)}
+    parts = derivative.reverse(gs, row.y, *row.xs, **params)
     if derivative.masked is not None and (masked or derivative.chooses(**row.params)):
-        return _masked_reverse(row, gs, masks, parts)
+        return _masked_reverse(row, gs, masks, parts, params)
     known = row.y[0] if row.op.multiple else row.y
     if known is None:
         # Without values a rule's own reverse is the only way: an operation that is linear in one
@@ -341,7 +344,11 @@ def transpose_custom(
 
 
 def _masked_reverse(
-    row: Row, gs: Sequence[Any], masks: Sequence[Mask | None], parts: Sequence[Any]
+    row: Row,
+    gs: Sequence[Any],
+    masks: Sequence[Mask | None],
+    parts: Sequence[Any],
+    params: dict[str, Any],
 ) -> list[Masked]:
     """What a rule says that knows masks; asked only where something isn't finite, or a mask is."""
     flowing = iter(masks)
@@ -351,7 +358,7 @@ def _masked_reverse(
     def run() -> list[tuple[Any, Any]]:
         if not memo:
             taken = [None if mask is None else mask.value() for mask in aligned]
-            memo.append(row.op.derivative.masked(gs, taken, row.y, *row.xs, **row.params))
+            memo.append(row.op.derivative.masked(gs, taken, row.y, *row.xs, **params))
         return memo[0]
 
     def reached(k: int) -> Any:

@@ -16,7 +16,7 @@ import numpy as np
 
 from chainrule.ir.primitive import Custom, Primitive
 from chainrule.ir.program import Program
-from chainrule.ir.types import ArrayType, type_of
+from chainrule.ir.types import ArrayType
 from chainrule.ops.control import RULES, output_types, scan
 from chainrule.tracing.stage import StageTrace, evaluate
 from chainrule.tracing.trace import apply
@@ -26,59 +26,29 @@ from chainrule.transform.derive import (
     Freed,
     Pulled,
     chooses,
-    is_float,
     masked_linear,
     pruned,
     pulled,
-    pushed,
     remembered,
     settled_flags,
     staged_batch,
     strong_type,
-    typed,
-    varying,
     where_true,
     zeros_of,
 )
+from chainrule.transform.layout import (
+    given,
+    joint,
+    operand_types,
+    result_types,
+    settled,
+    split,
+    spread,
+    tally,
+    wanted_flags,
+)
 from chainrule.transform.linear import apart
 from chainrule.transform.reverse import pull
-
-# ---- operands ------------------------------------------------------------------------------------
-
-
-def wanted_flags(xs: Sequence[Any]) -> Flags:
-    """The operands that cotangents are wanted for: in a linear map, those without a value."""
-    if any(x is None for x in xs):
-        return tuple(x is None for x in xs)
-    return tuple(is_float(type_of(x)) for x in xs)
-
-
-def settled(body: Program, flags: Flags, consts: int, carry: int) -> tuple[Flags, Flags]:
-    """Which inputs vary, and which outputs; a carry that varies at all does so on both sides."""
-    flags, outs = settled_flags(flags, consts, carry, lambda found: varying(body, found))
-    return flags, (*flags[consts : consts + carry], *outs[carry:])
-
-
-def spread(found: Sequence[Any], flags: Flags) -> list[Any]:
-    """One answer per flag, None where it isn't set."""
-    answers = iter(found)
-    return [next(answers) if flag else None for flag in flags]
-
-
-def operand_types(body: Program, length: int, fixed: int) -> list[ArrayType]:
-    """The types of a scan's operands, of which the first `fixed` aren't rows."""
-    kinds = [strong_type(var.type) for var in body.inputs]
-    rows = [ArrayType((length, *kind.shape), kind.dtype) for kind in kinds[fixed:]]
-    return [*kinds[:fixed], *rows]
-
-
-def given(values: Sequence[Any], kinds: Sequence[ArrayType]) -> list[Any]:
-    """Values in these types; zeros for those that there are none of."""
-    return [
-        zeros_of(kind) if value is None else typed(value, kind)
-        for value, kind in zip(values, kinds, strict=True)
-    ]
-
 
 # ---- forward -------------------------------------------------------------------------------------
 
@@ -116,37 +86,6 @@ def _together(
     value = (*found[:carry], *found[carry + ts : carry + ts + ys])
     tangent = (*found[carry : carry + ts], *found[carry + ts + ys :])
     return value, tuple(spread(tangent, outs))
-
-
-def split(items: Sequence[Any], consts: int, carry: int) -> tuple[Any, Any, Any]:
-    """Consts, carries and rows."""
-    return items[:consts], items[consts : consts + carry], items[consts + carry :]
-
-
-def tally(flags: Flags, consts: int, carry: int) -> tuple[int, int]:
-    """How many consts and carries are flagged."""
-    return sum(flags[:consts]), sum(flags[consts : consts + carry])
-
-
-def joint(body: Program, flags: Flags, outs: Flags, consts: int, carry: int) -> Freed:
-    """The body that carries tangents beside values, its inputs and outputs in a scan's order."""
-
-    def make() -> Freed:
-        program, arrays = pushed(body, flags, outs)
-        count, results = len(body.inputs), len(body.outputs)
-        heads, inputs = program.inputs[: len(arrays)], program.inputs[len(arrays) :]
-        pairs = zip(
-            split(inputs[:count], consts, carry),
-            split(inputs[count:], *tally(flags, consts, carry)),
-            strict=True,
-        )
-        ordered = [var for pair in pairs for part in pair for var in part]
-        values, tangents = program.outputs[:results], program.outputs[results:]
-        ts = sum(outs[:carry])
-        tail = (*values[:carry], *tangents[:ts], *values[carry:], *tangents[ts:])
-        return replace(program, inputs=(*heads, *ordered), outputs=tail), arrays
-
-    return remembered(body, ("joint", flags, outs, consts, carry), make)
 
 
 def _forward(tangents: Sequence[Any], y: Any, *xs: Any, **params: Any) -> tuple[Any, ...]:
@@ -244,6 +183,9 @@ def _way_back(
     """What the transposed loop gives, and the number of residuals."""
     body, length, consts, carry = way.body, way.length, way.consts, way.carry
     residuals = list(xs[sum(way.moving) :])
+    if not any(way.outs) or not any(way.pulled.reached):
+        nothing = sum(way.pulled.reached) * (1 if masks is None else 2)
+        return [None] * nothing, len(residuals)
     kinds = result_types(body, length, carry)
     seeds = given(where_true(gs, way.outs), where_true(kinds, way.outs))
     carried = sum(way.outs[:carry])
@@ -275,13 +217,6 @@ def _way_back(
         reverse=not way.reverse,
     )
     return found, len(residuals)
-
-
-def result_types(body: Program, length: int, carry: int) -> list[ArrayType]:
-    """The types of a scan's results."""
-    kinds = output_types(body)
-    rows = [ArrayType((length, *kind.shape), kind.dtype) for kind in kinds[carry:]]
-    return [*kinds[:carry], *rows]
 
 
 def _transposed(
@@ -364,25 +299,25 @@ scan_map = Primitive(
 )
 
 
-def _reverse(gs: Sequence[Any], y: Any, *xs: Any, **params: Any) -> list[Any]:
-    moving, kept, more = _relinearised(xs, params)
+def _reverse(gs: Sequence[Any], y: Any, *xs: Any, wanted: Flags, **params: Any) -> list[Any]:
+    moving, kept, more = _relinearised(xs, wanted, params)
     found = _map_reverse(gs, None, *kept, **more)
     return spread(found[: sum(moving)], moving)
 
 
 def _masked(
-    gs: Sequence[Any], masks: Sequence[Any], y: Any, *xs: Any, **params: Any
+    gs: Sequence[Any], masks: Sequence[Any], y: Any, *xs: Any, wanted: Flags, **params: Any
 ) -> list[tuple[Any, Any]]:
-    moving, kept, more = _relinearised(xs, params)
+    moving, kept, more = _relinearised(xs, wanted, params)
     found = iter(_map_masked(gs, masks, None, *kept, **more))
     return [next(found) if flag else (None, None) for flag in moving]
 
 
 def _relinearised(
-    xs: Sequence[Any], params: dict[str, Any]
+    xs: Sequence[Any], wanted: Flags, params: dict[str, Any]
 ) -> tuple[Flags, list[Any], dict[str, Any]]:
     """Which operands move, and the tangent map of a scan: its operands and parameters."""
-    moving = wanted_flags(xs)
+    moving = wanted_flags(xs, wanted)
     kinds = operand_types(params["body"], params["length"], params["consts"] + params["carry"])
     # What a linear map is applied to has no value, and nothing it keeps depends on one.
     values = [zeros_of(kind) if x is None else x for x, kind in zip(xs, kinds, strict=True)]

@@ -36,7 +36,7 @@ from chainrule.transform.derive import (
     where_true,
     zeros_of,
 )
-from chainrule.transform.loop import given, joint, settled, spread, tally, wanted_flags
+from chainrule.transform.layout import given, joint, settled, spread, tally, wanted_flags
 
 
 class Loop(NamedTuple):
@@ -107,8 +107,8 @@ def _forward(tangents: Sequence[Any], y: Any, *xs: Any, **params: Any) -> tuple[
 # ---- reverse -------------------------------------------------------------------------------------
 
 
-def _reverse(gs: Sequence[Any], y: Any, *xs: Any, **params: Any) -> list[Any]:
-    moving = wanted_flags(xs)
+def _reverse(gs: Sequence[Any], y: Any, *xs: Any, wanted: Flags, **params: Any) -> list[Any]:
+    moving = wanted_flags(xs, wanted)
     start = params["cond_consts"]
     kinds = [*(strong_type(v.type) for v in params["cond"].inputs[:start]), *_kinds(params["body"])]
     # What a linear map is applied to has no value, and nothing it keeps depends on one.
@@ -244,8 +244,10 @@ def _chosen(found: Sequence[Any], heads: int, consts: int, carry: int, both: Loo
     return [*found[heads : heads + consts], *found[start : start + carry]]
 
 
-def _transpose_reverse(us: Sequence[Any], y: Any, *xs: Any, **params: Any) -> list[Any]:
-    wanted = wanted_flags(xs)
+def _transpose_reverse(
+    us: Sequence[Any], y: Any, *xs: Any, wanted: Flags, **params: Any
+) -> list[Any]:
+    asked = wanted_flags(xs, wanted)
     # What a linear map is applied to has no value, and no answer below depends on one.
     kinds = _operand_types(len(xs), **params)
     values = [zeros_of(kind) if x is None else x for x, kind in zip(xs, kinds, strict=True)]
@@ -256,8 +258,7 @@ def _transpose_reverse(us: Sequence[Any], y: Any, *xs: Any, **params: Any) -> li
     tail = flags[count - carry :]
     ends = spread(both.run()[carry:], tail)
     gs = [*[None] * carry, *where_true(parts.gs, tail)]
-    asked = wanted[start : start + count]
-    found = _transpose(both, gs, _first(asked, both, heads, carry))
+    found = _transpose(both, gs, _first(asked[start : start + count], both, heads, carry))
     return [
         *[None] * start,
         *_chosen(found, heads, count - carry, carry, both),
