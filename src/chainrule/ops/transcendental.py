@@ -93,7 +93,7 @@ log1p = elementwise(
 
 def _gap_value(x: Any, y: Any) -> Any:
     with np.errstate(invalid="ignore"):
-        return np.where(np.equal(x, y), np.zeros((), np.result_type(x, y)), np.subtract(x, y))[()]
+        return np.where(np.equal(x, y), 0.0, np.subtract(x, y))[()]
 
 
 # An operation of its own, as a choice between branches would have derivatives carry masks.
