@@ -10,6 +10,7 @@ from typing import Any
 
 from chainrule import ops as _ops  # noqa: F401 - enters NumPy's names into the table
 from chainrule.base.errors import (
+    AllocationError,
     ArgumentError,
     ChainruleError,
     DivisionError,
@@ -55,6 +56,7 @@ _LATER = {
 }
 
 __all__ = [
+    "AllocationError",
     "ArgumentError",
     "ChainruleError",
     "DivisionError",

@@ -42,7 +42,7 @@ def test_compiled_programs(engine, steps, arrays, which):
         assert np.shape(left) == np.shape(right)
         assert np.asarray(left).dtype == np.asarray(right).dtype
         # Sums of float32 in another order; ill-conditioned steps make more of it.
-        single = np.asarray(left).dtype == np.float32
+        single = any(np.asarray(a).dtype == np.float32 for a in (*arrays, left))
         tolerance = 1e-2 if single else 1e-8
         scale = max(1.0, float(np.max(np.abs(right), initial=0)))
         np.testing.assert_allclose(left, right, rtol=tolerance, atol=tolerance * scale)

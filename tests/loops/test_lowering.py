@@ -397,3 +397,35 @@ def test_rows_of_many_lengths(seed: int) -> None:
             np.testing.assert_allclose(found, wanted, rtol=256 * eps, atol=256 * eps * scale)
         else:
             check(use, found, wanted)
+
+
+@pytest.mark.parametrize(
+    ("shape", "index", "arrays"),
+    [
+        ((4, 9), (Spot(0), Spot(1)), (np.arange(4), np.array([3, 0, -1, 3]))),
+        ((7, 9), (Spot(0), Spot(1)), (np.arange(5, 1, -1), np.array([3, 0, -1, 3]))),
+        ((4, 2, 9), (Spot(0), slice(None), Spot(1)), (np.arange(4), np.array([3, 0, -1, 3]))),
+        ((2, 3, 5), (Spot(0), Spot(1), Spot(2)),
+         (np.arange(2)[:, None], np.arange(3), np.array([[0, 4, 4], [1, -5, 2]]))),
+    ],
+)  # fmt: skip
+def test_one_place_per_row_needs_no_scatter(shape: Any, index: Any, arrays: Any) -> None:
+    """As in x[np.arange(n), labels]: then writing there is choosing, entry by entry."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=shape)
+    value = rng.normal(size=x[full_index(index, arrays)].shape)
+
+    def program(x: Any, value: Any, labels: Any) -> Any:
+        places = (*arrays[:-1], labels)
+        return (
+            apply(PRIMITIVES["put"], x, value, *places, index=index),
+            apply(PRIMITIVES["put_add"], value, *places, index=index, shape=shape),
+        )
+
+    leaves = x, value, arrays[-1]
+    traced = trace_program(program, *leaves, values=False)
+    executable = compile_module.NativeExecutable(traced)
+    assert "@serial" not in executable.llvm
+    found = executable(leaves, [array for _, array in traced.captured])
+    for one, other in zip(found, evaluate(traced, *leaves), strict=True):
+        np.testing.assert_array_equal(one, other)

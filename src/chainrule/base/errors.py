@@ -108,6 +108,12 @@ class LinearAlgebraError(ChainruleError, np.linalg.LinAlgError):
     __module__ = "chainrule"
 
 
+class AllocationError(ChainruleError, MemoryError):
+    """Memory that can't be had; how many bytes."""
+
+    __module__ = "chainrule"
+
+
 class GradientError(ChainruleError, AssertionError):
     """A derivative disagrees with its numerical check."""
 

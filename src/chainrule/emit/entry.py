@@ -156,12 +156,8 @@ def _call(at: Layout) -> str:
 
     code.label("failed")
     code.line(f"call void @release(ptr {table}, ptr {made}, i64 {owned})")
-    code.compare("ne", "i32", state, str(NO_MEMORY), "none")
     inside = f"ptr {plan}, ptr {table}, i32 {state}, ptr %args, i64 {nargs}, ptr %kwnames"
     code.line(f"ret ptr {code.value(f'call ptr @report({inside})')}")
-    code.label("none")
-    api(code, table, "PyErr_NoMemory", "ptr", "")
-    code.line("ret ptr null")
     return code.text()
 
 

@@ -55,13 +55,17 @@ class Linear:
 class Multilinear:
     """Linear in each operand separately; `tᵢ(g, *operands, **params)` is its transpose in i.
 
-    Operand i arrives as its type, the others as values.
+    Operand i arrives as its type, the others as values. `unit(i, *operands, **params)` may say what
+    comes out for all unit vectors in place of a one-dimensional operand i: their number first. None
+    where it doesn't know.
     """
 
     transposes: tuple[Rule, ...]
+    unit: Rule | None = None
 
-    def __init__(self, *transposes: Rule) -> None:
+    def __init__(self, *transposes: Rule, unit: Rule | None = None) -> None:
         object.__setattr__(self, "transposes", transposes)
+        object.__setattr__(self, "unit", unit)
 
 
 @dataclass(frozen=True, eq=False)

@@ -173,6 +173,24 @@ def read(b: Any, out: ArrayType, x: Any, *arrays: Any, index: tuple[Any, ...]) -
     return b.entry(out.shape, x.dtype, lambda *i: x(*_entry_at(b, plan, i, x.shape, arrays)))
 
 
+def _covered(arrays: Sequence[Any]) -> dict[int, int] | None:
+    """For every axis that index arrays make: the one that counts along it, and along nothing else.
+
+    Then each place is named at most once, and it's known when. None if an axis has no such array.
+    """
+    shape = np.broadcast_shapes(*[array.shape for array in arrays])
+    found: dict[int, int] = {}
+    for axis, length in enumerate(shape):
+        for k, array in enumerate(arrays if length != 1 else ()):
+            if isinstance(array, _Known) and array.literal is None:
+                steps = (0,) * (len(shape) - array.ndim) + array.steps
+                if abs(steps[axis]) == 1 and steps.count(0) == len(steps) - 1:
+                    found[axis] = k
+        if length != 1 and axis not in found:
+            return None
+    return found
+
+
 def _source(
     b: Any,
     plan: _Plan,
@@ -180,16 +198,26 @@ def _source(
     shape: tuple[int, ...],
     lengths: tuple[int, ...],
     arrays: tuple[Any, ...],
+    covered: dict[int, int],
 ) -> tuple[Any, list[Any]]:
-    """For slices and single numbers: does x[index] hold this entry of x, and where on its axes."""
+    """Does x[index] hold this entry of x, and where on its own axes."""
     inside = b.const(True, "i1")
     own = [b.const(0, "i64")] * len(lengths)
+    spots = [b.const(0, "i64")] * _rank(arrays)
+    at = {place.array: i for place, i in zip(plan.places, index, strict=True)}
+    for axis, k in covered.items():
+        step = arrays[k].steps[axis - len(spots)]
+        count = lengths[plan.spread[axis]]
+        moved = (at[k] - arrays[k].start) * step
+        within = b.within(at[k], arrays[k].start, step, count)
+        inside = inside & within
+        spots[axis] = own[plan.spread[axis]] = b.select(within, moved, 0)
     for place, i, length in zip(plan.places, index, shape, strict=True):
         if place.array is not None:
-            first = (b.const(0, "i64"),) * _rank(arrays)
-            alone = _Plan(plan.places, tuple(range(len(first))))
-            number, _ = _picked(b, alone, first, arrays[place.array], length)
-            inside = inside & b.compare("eq", i, number)
+            if place.array not in covered.values():
+                alone = _Plan(plan.places, tuple(range(len(spots))))
+                number, _ = _picked(b, alone, tuple(spots), arrays[place.array], length)
+                inside = inside & b.compare("eq", i, number)
             continue
         if place.axis is None:
             inside = inside & b.compare("eq", i, b.const(place.start, "i64"))
@@ -217,13 +245,14 @@ def add_up(
     arrays = tuple(_settled(b, plan, shape, arrays))
     _check(b, plan, shape, arrays)
     zero = b.cast(b.const(False, "i1"), g.kind)
-    if any(array.size != 1 for array in arrays):
+    covered = _covered(arrays)
+    if covered is None:
         zeros = b.entry(shape, g.dtype, lambda *i: zero)
         combine = "or" if g.kind == "i1" else "add"
         return _scattered(b, plan, zeros, combine, g.shape, g, arrays)
 
     def entry(*i: Any) -> Any:
-        inside, own = _source(b, plan, i, shape, g.shape, arrays)
+        inside, own = _source(b, plan, i, shape, g.shape, arrays, covered)
         return b.select(inside, g(*own), zero) if g.size else zero
 
     return b.entry(shape, g.dtype, entry)
@@ -236,11 +265,12 @@ def write(b: Any, out: ArrayType, x: Any, v: Any, *arrays: Any, index: tuple[Any
     place = indexed_type(ArrayType(x.shape, x.dtype), *kinds, index=index).shape
     arrays = tuple(_settled(b, plan, x.shape, arrays))
     _check(b, plan, x.shape, arrays)
-    if any(array.size != 1 for array in arrays):
+    covered = _covered(arrays)
+    if covered is None:
         return _scattered(b, plan, x, "", place, v, arrays)
 
     def entry(*i: Any) -> Any:
-        inside, own = _source(b, plan, i, x.shape, place, arrays)
+        inside, own = _source(b, plan, i, x.shape, place, arrays, covered)
         return b.select(inside, _broadcast(b, v, own, x.dtype), x(*i)) if v.size else x(*i)
 
     return b.entry(x.shape, x.dtype, entry)

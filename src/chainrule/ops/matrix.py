@@ -131,11 +131,18 @@ def _matmul_loops(b: Any, out: ArrayType, x: Any, y: Any) -> Any:
     return b.fold(combine, out.shape, (inner,), out.dtype, entry)
 
 
+def _matmul_unit(k: int, x: Any, y: Any) -> Any:
+    """A matrix times every unit vector: its columns, or on the other side its rows."""
+    if k == 0:
+        return y if np.ndim(y) == 2 else None
+    return np.transpose(x) if np.ndim(x) == 2 else None
+
+
 matmul = primitive(
     name="matmul",
     type_rule=_matmul_type,
     value=_matmul_value,
-    derivative=Multilinear(_matmul_left, _matmul_right),
+    derivative=Multilinear(_matmul_left, _matmul_right, unit=_matmul_unit),
     batch=_matmul_batch,
     symbolic=lambda S, a, b: np.matmul(a, b),
     lower=_matmul_loops,

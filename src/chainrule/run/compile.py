@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import threading
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from chainrule.base.errors import AllocationError, InternalError
 from chainrule.emit.module import Module, module_of
 from chainrule.ir.digest import digest
 from chainrule.ir.program import Constant, Equation, Program
@@ -20,11 +21,11 @@ from chainrule.loops.mathematics import DEFINITIONS
 from chainrule.loops.schedule import Target
 from chainrule.run import engine
 from chainrule.run.cache import kept, machine_code
+from chainrule.run.catching import catching, caught
 from chainrule.run.numpy_engine import Failed, python_number
 from chainrule.run.threads import pool
 
 _ALIGN = 64
-_INTERRUPTED = -1
 _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p)
 _POLL = ctypes.CFUNCTYPE(ctypes.c_int32)
 _RUN = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
@@ -59,9 +60,7 @@ class NativeExecutable:
         self.scratch, code = self._code()
         self.machine = engine.link(code)
         self._run = _RUN(self.machine.address("run"))
-        self._error = threading.local()
-        self._callback = _CALLBACK(self._call_back)
-        self._poll = _POLL(self._polled)
+        self._callback = _CALLBACK(catching(self._call_back))
         self._inputs = [var.type for var in (*program.inputs, *(v for v, _ in program.captured))]
         self._outputs = [
             type_of(o.value) if isinstance(o, Constant) else o.type for o in program.outputs
@@ -69,13 +68,12 @@ class NativeExecutable:
 
     def callbacks_in_c(self) -> tuple[Any, Any]:
         """What native code calls back: for an equation on the NumPy engine, and for signals."""
-        return self._callback, self._poll
+        return self._callback, _poll()
 
     def raise_interruption(self) -> None:
         """Raise what a call back raised in this thread, if native code stopped because of it."""
-        error = getattr(self._error, "value", None)
+        error = caught()
         if error is not None:
-            self._error.value = None
             raise error
 
     def _code(self) -> tuple[int, bytes]:
@@ -118,21 +116,22 @@ class NativeExecutable:
             np.ascontiguousarray(value, kind.dtype)
             for value, kind in zip((*leaves, *captured), self._inputs, strict=True)
         ]
-        made = [np.empty(kind.shape, kind.dtype) for kind in self._outputs]
+        made = [_memory(kind.shape, kind.dtype, "a result") for kind in self._outputs]
         arrays = [*given, *made]
         arguments = (ctypes.c_void_p * len(arrays))(*[a.ctypes.data for a in arrays])
-        scratch = np.empty(self.scratch + _ALIGN, np.uint8)
+        size = self.scratch + _ALIGN
+        scratch = _memory((size,), np.dtype(np.uint8), "what lies between operations")
         start = scratch.ctypes.data
         table = (ctypes.c_void_p * 4)(
             start + -start % _ALIGN,
             ctypes.cast(self._callback, ctypes.c_void_p),
-            ctypes.cast(self._poll, ctypes.c_void_p),
+            ctypes.cast(_poll(), ctypes.c_void_p),
             pool().address,
         )
         code = self._run(ctypes.addressof(arguments), ctypes.addressof(table))
-        if code == _INTERRUPTED:
-            error, self._error.value = self._error.value, None
-            raise error
+        if code < 0:
+            self.raise_interruption()
+            raise InternalError("native code stopped, and nobody knows why", {"code": code})
         if code:
             raise Failed(self.program.equations[code - 1])
         if out is None:
@@ -141,28 +140,35 @@ class NativeExecutable:
             target[...] = array
         return out
 
+    def out_of_memory(self) -> AllocationError:
+        """What to raise where there is no scratch memory for a call."""
+        return _too_much(self.scratch, "what lies between operations")
+
     def _call_back(self, number: int, pointers: int) -> int:
         """Run one equation on the NumPy engine, in the middle of native code."""
-        try:
-            _perform(self.callbacks[number], pointers)
-        except BaseException as error:  # it must not pass through native code: raised by the caller
-            self._error.value = error
-            return 1
+        _perform(self.callbacks[number], pointers)
         return 0
 
 
-    def _polled(self) -> int:
-        """Let Python do what is due, Ctrl-C above all."""
-        try:
-            signals()
-        except BaseException as error:  # raised by the caller, as above
-            self._error.value = error
-            return 1
-        return 0
+@functools.cache
+def _poll() -> Any:
+    """For native loops to call: Python does what is due, Ctrl-C above all."""
+    return _POLL(catching(lambda: 0))
 
 
-def signals() -> None:
-    """A point where Python's signal handlers run."""
+def _memory(shape: tuple[int, ...], dtype: np.dtype[Any], purpose: str) -> np.ndarray[Any, Any]:
+    try:
+        return np.empty(shape, dtype)
+    except (MemoryError, ValueError):  # NumPy's for sizes that no machine can have
+        raise _too_much(math.prod(shape) * dtype.itemsize, purpose) from None
+
+
+def _too_much(size: int, purpose: str) -> AllocationError:
+    return AllocationError(
+        "jit: there isn't enough memory to run this program",
+        {"needed": f"{size:,} bytes ({size / 2**30:.3g} GiB) for {purpose}"},
+        "compute it in pieces: cr.scan over blocks, or cr.checkpoint around parts of a gradient",
+    )
 
 
 def _as_numpy(array: np.ndarray, kind: Any) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 
 from chainrule.base.errors import ArgumentError, UnsupportedError
 from chainrule.base.settings import OPEN, current
+from chainrule.emit.plan import NO_MEMORY
 from chainrule.ir.program import Program
 from chainrule.ir.types import type_of
 from chainrule.optimise.pipeline import optimise
@@ -273,6 +274,8 @@ def _again(
 ) -> Any:
     """Native code gave up: an interruption, or an error that the NumPy engine is to explain."""
     native = variant.unit.native()
+    if state == NO_MEMORY and native is not None:
+        raise native.out_of_memory()
     if state < 0 and native is not None:
         native.raise_interruption()
     return variant.run(list(args), out, plainly=True)

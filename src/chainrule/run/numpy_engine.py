@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.base.errors import ChainruleError, DivisionError, DomainError
+from chainrule.base.errors import AllocationError, ChainruleError, DivisionError, DomainError
 from chainrule.ir.primitive import Primitive
 from chainrule.ir.program import Constant, Equation, Operand, Program
 from chainrule.tracing.trace import apply
@@ -129,6 +129,13 @@ class NumpyExecutable:
             raise
         except ValueError as error:
             raise DomainError(str(error), where=step.equation.place) from None
+        except MemoryError as error:
+            size = sum(var.type.size * var.type.dtype.itemsize for var in step.equation.outputs)
+            raise AllocationError(
+                "jit: there isn't enough memory to run this program",
+                {"NumPy": error, "result": f"{size:,} bytes"},
+                where=step.equation.place,
+            ) from None
         parts = result if step.op.multiple else (result,)
         for place, part, weak in zip(step.results, parts, step.weak, strict=True):
             table[place] = python_number(part) if weak else part

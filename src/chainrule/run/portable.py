@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.settings import OPEN
+from chainrule.emit.plan import NO_MEMORY
 from chainrule.run.call import ABSENT, Call, Input, Output
 
 Array = np.ndarray[Any, Any]
@@ -33,7 +34,10 @@ def portable_entry(call: Call) -> Callable[..., Any]:
             results = [np.empty(item.shape, item.dtype) for item in call.outputs]
         everything = [*buffers, *call.captured, *results]
         table = (ctypes.c_void_p * len(everything))(*(array.ctypes.data for array in everything))
-        block = np.empty(call.scratch + 64, np.uint8)
+        try:
+            block = np.empty(call.scratch + 64, np.uint8)
+        except (MemoryError, ValueError):
+            return call.failed(NO_MEMORY, *args, **keywords)
         scratch = (block.ctypes.data + 63) // 64 * 64
         context = (ctypes.c_void_p * (len(call.context) + 1))(scratch, *call.context)
         state = program(ctypes.addressof(table), ctypes.addressof(context))

@@ -70,9 +70,16 @@ def blank(partial: Any, mask: Mask | None, shape: tuple[int, ...]) -> Any:
     """A partial with zeros where nothing was taken; untouched where it's plain and finite."""
     if mask is None or type(partial) in (int, float, complex):
         return partial
-    if plainly_finite(partial):
+    if plainly_finite(partial) or plainly_true(mask.value()):
         return partial
     return np.where(fill(mask.value(), shape), partial, np.zeros((), partial.dtype))
+
+
+def plainly_true(pattern: Any) -> bool:
+    """Whether a pattern is known to leave out nothing."""
+    while type(pattern) is Tracer and pattern.owner.batching:
+        pattern = pattern.value
+    return type(pattern) is not Tracer and bool(np.all(pattern))
 
 
 def plainly_finite(x: Any) -> bool:

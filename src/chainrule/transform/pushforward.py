@@ -28,6 +28,7 @@ from chainrule.transform.linear import (
     generic,
     generic_pattern,
     plainly_finite,
+    plainly_true,
     tangent_dtype,
     undefined,
 )
@@ -157,18 +158,40 @@ def _push_multilinear(row: Row, parts: Sequence[Masked | None]) -> Masked:
         if part is None:
             continue
         t, mask = part
-        operands = list(row.xs)
-        if mask is not None:
-            operands = [
-                x if j == k else _blank_factor(row, j, k, mask) for j, x in enumerate(row.xs)
-            ]
-        operands[k] = t
-        term = apply(row.op, *operands, **row.params)
+        term = None if mask is None else _of_units(row, k, t)
+        if term is None:
+            operands = list(row.xs)
+            if mask is not None:
+                operands = [
+                    x if j == k else _blank_factor(row, j, k, mask) for j, x in enumerate(row.xs)
+                ]
+            operands[k] = t
+            term = apply(row.op, *operands, **row.params)
         reached = None if mask is None else _reached(row, k, mask)
         term = blank(term, reached, row.kind.shape)
         total = term if total is None else total + term
         masks.append(reached)
     return total, _either(masks, row.kind.shape)
+
+
+def _of_units(row: Row, k: int, t: Any) -> Any:
+    """What comes out where the tangents are all unit vectors, as at the start of a Jacobian.
+
+    Nothing is multiplied, so nothing infinite meets a zero.
+    """
+    unit = row.op.derivative.unit
+    if unit is None or type(t) is not Tracer or not t.owner.batching or not t.mark:
+        return None
+    seeds = t.value
+    if type(seeds) is not np.ndarray or seeds.ndim != 2 or seeds.shape[0] != seeds.shape[1]:
+        return None
+    if not np.array_equal(seeds, np.eye(len(seeds), dtype=seeds.dtype)):
+        return None
+    others = [x for j, x in enumerate(row.xs) if j != k]
+    if any(type(x) is Tracer and x.owner is t.owner for x in others):
+        return None
+    columns = unit(k, *row.xs, **row.params)
+    return None if columns is None else Tracer(t.owner, np.multiply(columns, seeds[0, 0]), 1)
 
 
 def _blank_factor(row: Row, j: int, k: int, mask: Mask) -> Any:
@@ -181,6 +204,8 @@ def _blank_factor(row: Row, j: int, k: int, mask: Mask) -> Any:
     numbers[j] = ArrayType(np.shape(x), np.dtype(float))
     transpose = row.op.derivative.transposes[j]
     used = np.not_equal(transpose(np.ones(row.kind.shape), *numbers, **row.params), 0)
+    if plainly_true(used):
+        return x
     return np.where(used, x, np.zeros((), x.dtype))
 
 
