@@ -61,7 +61,8 @@ A *primitive* is one definition with all its rules. Its derivative is one of a c
 *Batch*: what `cr.vmap` uses, a rule or a loop over the examples. *Symbolic*: whether `cr.symbolic`
 can go through it. *Compiled*: what runs it under `cr.jit`, native loops or a call back into NumPy
 in the middle of them. (Complex numbers and half precision always call NumPy; so does sorting more
-than a few short rows, and an unstable argsort.) *Special*: where `cr.differentiability` reports something.
+than a few short rows, and an unstable argsort.) *Special*: where `cr.differentiability` reports
+something.
 """
 
 # What isn't reached by a name of NumPy's.

@@ -28,7 +28,7 @@ if not engine.available():
 compile_module = pytest.importorskip("chainrule.run.compile")
 
 PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
-WHOLE = ("i1", "u1", "i4", "i8", "u8", "?")
+WHOLE = ("u1", "i4", "i8", "?")
 # Parts of other operations, which meet nothing else; and isclose, whose bound whole numbers may
 # meet exactly, but for one rounding.
 ONLY_FLOATS = {"shift", "length", "share_runs", "isclose"}

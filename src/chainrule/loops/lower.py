@@ -112,9 +112,10 @@ def _lowered(b: Builder, equation: Equation, values: Sequence[Value]) -> tuple[V
 
 def _representable(operand: Operand, out: ArrayType, rule: Any) -> bool:
     """False where NumPy says that a Python number is too large for the integers of a result."""
-    whole = isinstance(operand, Constant) and type(operand.value) is int and out.dtype.kind in "iu"
+    if not isinstance(operand, Constant) or type(operand.value) is not int:
+        return True
     exact = isinstance(rule, Scalar) and rule.cast == "common"
-    return not whole or exact or fits(operand.value, scalar_type(out.dtype))
+    return exact or out.dtype.kind not in "iu" or fits(operand.value, scalar_type(out.dtype))
 
 
 def _operand_type(operand: Operand) -> ArrayType:

@@ -183,9 +183,7 @@ def _without_units(nest: Nest) -> Nest:
     """Axes of length one are no loops."""
     domain, count = nest.domain, len(nest.shape)
     kept = [k for k, n in enumerate(domain) if n != 1]
-    if len(kept) == len(domain) or any(
-        limit != domain[-1] for limit in nest.limits()
-    ):
+    if len(kept) == len(domain) or any(limit != domain[-1] for limit in nest.limits()):
         return nest
     groups = [[k] for k in kept]
     return _regrouped(nest, groups, sum(1 for k in kept if k < count))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.ir.primitive import Irregular, Partials
+from chainrule.ir.primitive import Irregular, Partials, Scalar
 from chainrule.ops.family import elementwise, normal_axes, unary
 from chainrule.tracing.table import TABLE, Handler, implements
 from chainrule.tracing.trace import apply
@@ -109,6 +109,7 @@ deviation = elementwise(
     name="deviation",
     value=np.sqrt,
     symbolic=lambda S, x: S.Piecewise((0, S.Eq(x, 0)), (S.sqrt(x), True)),
+    lower=Scalar(lambda s, x: s.unary("sqrt", x)),
     cases=unary(0.1, 4.0, dtypes="df"),
     irregular=(Irregular("kink", lambda y, x: np.equal(x, 0), "nothing varies here"),),
 )

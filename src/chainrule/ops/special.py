@@ -182,7 +182,7 @@ def _polygamma_value(x: Any, order: int) -> Any:
 def _polygamma_type(x: ArrayType, order: int) -> ArrayType:
     if x.dtype.kind == "c":
         raise DtypeError(
-            "polygamma: no such operation for complex numbers, nor a derivative of digamma or gamma",
+            "polygamma (the derivative of digamma and gamma) knows no complex numbers",
             {"operand": x, "order": order},
             "take np.real(x); or give the derivative with cr.custom_jvp",
         )

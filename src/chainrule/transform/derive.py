@@ -26,7 +26,8 @@ from chainrule.tracing.trace import Trace
 from chainrule.tracing.tracer import Tracer
 from chainrule.transform.batch import BatchTrace
 from chainrule.transform.forward import ForwardTrace
-from chainrule.transform.linear import Mask, convert, tangent_dtype
+from chainrule.transform.linear import convert, tangent_dtype
+from chainrule.transform.mask import Mask
 from chainrule.transform.pushforward import Tangents, masked_push
 from chainrule.transform.reverse import pull
 from chainrule.transform.shape import fill

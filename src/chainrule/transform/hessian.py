@@ -43,7 +43,9 @@ def hessian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
     def second(*args: Any, **kwargs: Any) -> Any:
         noting = _Noting(f)
         first = jacobian_function(noting, argnums, "reverse", "numerator", "hessian")
-        found = jacobian_function(first, argnums, "forward", "numerator", "hessian")(*args, **kwargs)
+        found = jacobian_function(first, argnums, "forward", "numerator", "hessian")(
+            *args, **kwargs
+        )
         noting.check(args, kwargs, argnums, "hessian")
         return found
 

@@ -31,7 +31,8 @@ from chainrule.transform.basis import Basis, columns_of, in_layout, rows_of
 from chainrule.transform.batch import vmap
 from chainrule.transform.difference import finite_difference
 from chainrule.transform.gradient import variables
-from chainrule.transform.linear import Mask, tangent_dtype
+from chainrule.transform.linear import tangent_dtype
+from chainrule.transform.mask import Mask
 from chainrule.transform.pushforward import push_tape
 from chainrule.transform.reverse import pull, result_number
 from chainrule.transform.symbolic import symbolic

@@ -198,8 +198,8 @@ def _way_back(
             for g, mask, kind in zip(gs, masks, kinds, strict=True)
         ]
         taken = where_true(taken, way.outs)
-        nothing = [np.zeros(np.shape(total), bool)[()] for total in sums]
-        states, rows = [*states, *nothing, *taken[:carried]], [*rows, *taken[carried:]]
+        unmarked = [np.zeros(np.shape(total), bool)[()] for total in sums]
+        states, rows = [*states, *unmarked, *taken[:carried]], [*rows, *taken[carried:]]
     program, arrays, held = _transposed(
         way.pulled, way.outs, consts, carry, masked=masks is not None
     )

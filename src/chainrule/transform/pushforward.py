@@ -18,19 +18,16 @@ from chainrule.tracing.record import RecordTrace
 from chainrule.tracing.stage import StageTrace
 from chainrule.tracing.trace import apply
 from chainrule.tracing.tracer import Tracer
-from chainrule.transform.linear import (
+from chainrule.transform.linear import Row, convert, tangent_dtype, undefined
+from chainrule.transform.mask import (
     Mask,
     Masked,
-    Row,
     blank,
-    convert,
     factor_pattern,
     generic,
     generic_pattern,
     plainly_finite,
     plainly_true,
-    tangent_dtype,
-    undefined,
 )
 from chainrule.transform.shape import fill
 

@@ -21,16 +21,14 @@ from chainrule.tracing.recording import RECORDING, going_back
 from chainrule.tracing.trace import refresh
 from chainrule.tracing.tracer import Tracer
 from chainrule.transform.linear import (
-    Mask,
-    Masked,
     Row,
-    blank,
     convert,
     transpose_custom,
     transpose_linear,
     transpose_multilinear,
     undefined,
 )
+from chainrule.transform.mask import Mask, Masked, blank
 from chainrule.transform.shape import any_to, fill
 
 

@@ -1,0 +1,86 @@
+"""Masks: what a select has taken, so that a derivative behind what it hasn't taken can't count.
+
+A mask is an ordinary boolean of the program; it is worked out only where a partial derivative isn't
+finite, or may not stay so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from chainrule.tracing.tracer import Tracer
+from chainrule.transform.shape import fill
+
+
+class Mask:
+    """A boolean pattern that is worked out only when somebody needs it."""
+
+    __slots__ = ("_make", "_parents", "_value")
+
+    def __init__(self, make: Callable[[], Any], *parents: Mask | None) -> None:
+        self._make: Callable[[], Any] | None = make
+        self._parents = parents
+        self._value: Any = None
+
+    def value(self) -> Any:
+        # Parents first, on a stack of our own: masks may follow a chain as long as the program.
+        stack = [self]
+        while stack:
+            mask = stack[-1]
+            waiting = [p for p in mask._parents if p is not None and p._make is not None]
+            if waiting:
+                stack += waiting
+                continue
+            stack.pop()
+            if mask._make is not None:
+                mask._value = mask._make()
+                mask._make, mask._parents = None, ()
+        return self._value
+
+
+Masked = tuple[Any, Mask | None]
+
+
+def generic(shape: tuple[int, ...]) -> Any:
+    """Positive numbers that no linear operation adds up to zero by accident."""
+    return np.random.default_rng(len(shape)).uniform(0.5, 1.0, shape)
+
+
+def generic_pattern(mask: Mask | None, shape: tuple[int, ...], dtype: Any = float) -> Any:
+    """The same where something was taken, and zeros elsewhere; complex where the entries are."""
+    numbers = generic(shape)
+    if np.dtype(dtype).kind == "c":
+        numbers = numbers + 1j * generic((1, *shape))[0]
+    return numbers if mask is None else np.where(fill(mask.value(), shape), numbers, 0.0)
+
+
+def blank(partial: Any, mask: Mask | None, shape: tuple[int, ...]) -> Any:
+    """A partial with zeros where nothing was taken; untouched where it's plain and finite."""
+    if mask is None or type(partial) in (int, float, complex):
+        return partial
+    if plainly_finite(partial) or plainly_true(mask.value()):
+        return partial
+    return np.where(fill(mask.value(), shape), partial, np.zeros((), partial.dtype))
+
+
+def plainly_true(pattern: Any) -> bool:
+    """Whether a pattern is known to leave out nothing."""
+    while type(pattern) is Tracer and pattern.owner.batching:
+        pattern = pattern.value
+    return type(pattern) is not Tracer and bool(np.all(pattern))
+
+
+def plainly_finite(x: Any) -> bool:
+    """Whether a value is finite, and no derivative of it will be asked for that isn't."""
+    while type(x) is Tracer and x.owner.batching:
+        x = x.value
+    return type(x) is not Tracer and bool(np.isfinite(x).all())
+
+
+def factor_pattern(x: Any) -> Any:
+    """A constant zero hands nothing on; a traced one might, once it is differentiated itself."""
+    numbers = generic(np.shape(x))
+    return numbers if type(x) is Tracer else np.where(np.equal(x, 0), 0.0, numbers)

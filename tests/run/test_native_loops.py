@@ -1,0 +1,194 @@
+"""Native loops: right however their state is carried and wherever it lies; Ctrl-C stops them."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.run import engine
+
+if not engine.available():
+    pytest.skip("needs llvmlite", allow_module_level=True)
+
+# ---- what is carried, and where it lies ---------------------------------------------------
+
+T5 = np.arange(5.0)
+
+
+def of_reals(f):
+    """Its results that have slopes, added up."""
+    kept = lambda a: getattr(a, "dtype", np.dtype(bool)).kind == "f" or type(a) is float
+
+    def parts(tree):
+        if isinstance(tree, (tuple, list)):
+            return sum(parts(t) for t in tree)
+        return np.sum(np.sin(tree)) if kept(tree) else 0.0
+
+    return lambda *args: parts(f(*args))
+
+
+def normed(s, x):
+    size = np.sqrt(np.sum(s * s))
+    unit = s / size
+    return unit + x * np.max(unit), (size, unit, s)
+
+
+def written(s, x):
+    s = np.array(s)
+    s[x % 5] = s[(x + 1) % 5] * 2
+    return s, s[0]
+
+
+def many_kinds(s, x):
+    a, b, c, d, e = s
+    return (a + 1, a % 2 == 0, c ^ b, d * np.int8(3), e * 0.5 + a), (a, b, e)
+
+
+def kinds(a):
+    n = np.arange(len(a), dtype=np.int32)
+    return n, n > 99, n >= 0, n.astype(np.int8), a
+
+
+def in_three_floors(a):
+    def inner(v):
+        return cr.scan(lambda c, x: (c * 0.9 + x * 0.01, None), v, np.arange(3.0))[0]
+
+    def body(s):
+        n, v = s
+        return n + 1, cr.cond(np.sum(v) > 3, inner, lambda v: v * 1.3 + 1, v)
+
+    return cr.while_loop(lambda s: s[0] < 7, body, (0, a * 0.1))
+
+
+def nested(x):
+    def outer(c, row):
+        last, ys = cr.scan(lambda d, v: (d[::-1] * 0.9 + v * c, d), c, row)
+        return last + c, (ys, c)
+
+    return cr.scan(outer, x[0] / 9, x[:, :4] / 9)
+
+
+LOOPS = {
+    "swapped": lambda a, b: cr.scan(lambda c, x: (c[::-1], c[0]), (a, b), T5),
+    "swapped and changed": lambda a, b: cr.scan(
+        lambda c, x: ((c[1] * 0.2, c[0] * 0.3), None), (a, b), T5
+    ),
+    "rotated": lambda a, b: cr.scan(lambda s, x: ((s[1], s[2], s[0]), s[1] + x), (a, b, a * b), T5),
+    "rotated and changed": lambda a, b: cr.scan(
+        lambda s, x: ((s[1] * 0.5, s[2] + x, s[0] - 1), s[1] + x), (a, b, a * b), T5
+    ),
+    "passed on": lambda a, b: cr.scan(lambda s, x: ((s[0], s[1] + s[0]), s[0]), (a, b), T5),
+    "all passed on": lambda a, b: cr.scan(lambda s, x: (s, s[0] + x), (a, b), T5),
+    "read after it is replaced": lambda a, b: cr.scan(
+        lambda s, x: (s * 2 + x, s + np.sum(s * 2 + x)), a, T5
+    ),
+    "crossed": lambda a, b: cr.scan(lambda s, x: ((s[0] + s[1][::-1], s[1] * 2), s), (a, b), T5),
+    "crossed late": lambda a, b: cr.scan(
+        lambda s, x: ((s[0] * 0.5, s[1] + s[0][::-1]), s[0] * 0.5), (a, b), T5
+    ),
+    "crossed sums": lambda a, b: cr.scan(
+        lambda s, x: ((s[0] * np.mean(s[1]), s[1] + np.mean(s[0])), None), (a, b), T5[:2]
+    ),
+    "reversed": lambda a, b: cr.scan(lambda s, x: (s[::-1] + x, s), a, T5),
+    "rolled": lambda a, b: cr.scan(lambda s, x: (np.roll(s, 1) * 1.1 + x, s[0]), a, T5),
+    "by a matrix": lambda a, b: cr.scan(
+        lambda s, x: (np.tanh(np.outer(a, b) @ s / 99) + x, np.sum(s)), a, T5
+    ),
+    "normed": lambda a, b: cr.scan(normed, a, T5),
+    "a result too": lambda a, b: cr.scan(lambda s, x: (s * 0.5 + x,) * 2, a, T5),
+    "one value thrice": lambda a, b: cr.scan(
+        lambda s, x: ((s[0] + 1, s[0] + 1, s[1]), (s[0], s[0], s[2])), (a, a, a), T5
+    ),
+    "constant as carry": lambda a, b: cr.scan(lambda s, x: (s * 0.5 + a, a * s), a, T5),
+    "rows as carry": lambda a, b: cr.scan(lambda s, x: (s * 0.5 + x + a, a * s + x), a, a),
+    "becomes constant": lambda a, b: cr.scan(
+        lambda s, x: ((np.zeros(len(a)), s[0] + 1), s[0]), (a, a), T5
+    ),
+    "constant results": lambda a, b: cr.scan(lambda s, x: (s + 1, (np.ones(3), a, 2.0)), a, T5),
+    "other shapes": lambda a, b: cr.scan(
+        lambda s, x: ((s[1].reshape(-1), s[0].reshape(1, -1)), s[0]), (a, b.reshape(1, -1)), T5
+    ),
+    "transposed": lambda a, b: cr.scan(lambda s, x: (s.T * 0.9 + x, s), np.outer(a, b), T5),
+    "last to first": lambda a, b: cr.scan(lambda s, x: (s * 0.5 + x, s), a, T5, reverse=True),
+    "no turns": lambda a, b: cr.scan(lambda s, x: (s * 0.5 + x, s), a, T5[:0]),
+    "one turn": lambda a, b: cr.scan(lambda s, x: (s * 0.5 + x, s), a, T5[1:2]),
+    "many kinds": lambda a, b: cr.scan(many_kinds, kinds(a), T5),
+    "written into": lambda a, b: cr.scan(written, a, np.arange(9)),
+    "read by place": lambda a, b: cr.scan(lambda s, x: (s + a[x], s[x]), a, np.arange(5)),
+    "sorted": lambda a, b: cr.scan(lambda s, x: (np.cumsum(s[::-1]) / 9, np.sort(s)), a, T5),
+    "solved": lambda a, b: cr.scan(
+        lambda s, x: (np.linalg.solve(np.eye(len(a)) * 9 + np.outer(b, b), s) + x, s), a, T5
+    ),
+    "in turns of cond": lambda a, b: cr.scan(
+        lambda s, x: (cr.cond(x % 2 == 0, lambda s: s * 2, lambda s: s[::-1], s), s),
+        a,
+        np.arange(5),
+    ),
+    "cond": lambda a, b: [
+        cr.cond(p, lambda a: (a, a * 2), lambda a: (a + 1, a), a) for p in (a[0] > 5, a[0] < 5)
+    ],
+    "while swapped": lambda a, b: cr.while_loop(
+        lambda s: s[0] < 5, lambda s: (s[0] + 1, s[2], s[1] + s[2]), (0, a, b)
+    ),
+    "never": lambda a, b: cr.while_loop(lambda s: np.sum(s) < -99, lambda s: s - 1, a),
+    "counted": lambda a, b: cr.fori_loop(2, 9, lambda i, c: c * 0.5 + i * a, b),
+    "three floors": lambda a, b: in_three_floors(a),
+    "two scans": lambda a, b: nested(np.outer(a, b)),
+}
+
+
+@pytest.mark.parametrize("size", [5, 20])
+@pytest.mark.parametrize("name", LOOPS)
+def test_what_loops_carry(agrees, name, size):
+    a = np.arange(float(size)) / 4 + 1
+    f, args = LOOPS[name], (a, np.cos(a))
+    agrees(lambda a, b: (f(a, b), cr.grad(of_reals(f), argnums=(0, 1))(a, b)), *args, rtol=1e-9)
+    agrees(cr.vmap(f), *[np.stack([x, x + 0.5, x / 2]) for x in args], rtol=1e-9)
+
+
+# ---- Ctrl-C --------------------------------------------------------------------------------------
+
+ENDLESS = {
+    "while": "cr.while_loop(lambda s: s[0] < n, lambda s: (s[0] + 1, np.sin(s[1])), (0, x))[1]",
+    "scan": "cr.scan(lambda c, k: (np.sin(c) + k, None), x, np.arange(10**8))[0]",
+    "inner": "cr.scan(lambda c, k: (cr.fori_loop(0, n, lambda i, c: np.sin(c) + k, c), None), x,"
+    " np.arange(3))[0]",
+    "calls NumPy": "cr.while_loop(lambda s: s[0] < n, lambda s: (s[0] + 1,"
+    " np.real(np.fft.ifft(np.fft.fft(s[1])))), (0, x))[1]",
+}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs setitimer")
+@pytest.mark.parametrize(
+    ("name", "compiled"), [*[(name, "now") for name in ENDLESS], ("while", "before")]
+)
+def test_ctrl_c_stops_native_loops(run_python, name, compiled):
+    said = run_python(
+        f"""
+        import signal, sys, time
+        import numpy as np
+        import chainrule as cr
+        x = np.ones(1000)
+        f = cr.jit(lambda x, n: {ENDLESS[name]})
+        if sys.argv[1] == "before":
+            f(x, 3)  # from now on, calls go to machine code at once
+        sent = []
+        def interrupt(*_):
+            sent.append(time.perf_counter())
+            raise KeyboardInterrupt
+        signal.signal(signal.SIGALRM, interrupt)
+        signal.setitimer(signal.ITIMER_REAL, 1.2)
+        try:
+            f(x, 10**13)
+        except KeyboardInterrupt:
+            late = time.perf_counter() - sent[0]
+            print((x == 1).all() and late < 10)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        print(cr.jit(lambda x: x + 1)(x)[0])
+        """,
+        compiled,
+    )
+    assert said.split() == ["True", "2.0"]
