@@ -1,4 +1,4 @@
-"""Compiled code of these tests stays in a folder of their own; toy programs for all of them."""
+"""What these tests share: toy programs, comparisons, processes of their own."""
 
 from __future__ import annotations
 
@@ -14,17 +14,6 @@ import pytest
 
 import chainrule as cr
 from chainrule.base.trees import flatten
-
-
-@pytest.fixture(scope="session", autouse=True)
-def cache_of_these_tests(tmp_path_factory):
-    before = os.environ.get("CHAINRULE_CACHE")
-    os.environ["CHAINRULE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
-    yield
-    if before is None:
-        del os.environ["CHAINRULE_CACHE"]
-    else:
-        os.environ["CHAINRULE_CACHE"] = before
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,4 @@
-"""What compiled code promises: the same bits for any number of threads, safety among threads of
-Python and after fork, nothing left behind, any memory.
-"""
+"""What compiled code promises of threads, processes and memory."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ entry that it replaces has been read before, else beside it, and it is copied ov
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -78,16 +79,21 @@ class _State:
 
 def _turns_between_polls(body: Lowered) -> int:
     """How many turns take about as long as a user should wait for an answer to Ctrl-C."""
-    work = sum(v.size + 10 for v in body.builder.values if v.how != "input")
-    work += sum(_work_inside(v.call[0]) for v in body.builder.values if v.how == "external")
-    return max(1, _PATIENCE // max(1, 4 * work))
+    return max(1, _PATIENCE // max(1, 4 * _work(body)))
 
 
-def _work_inside(call: Any) -> int:
-    if isinstance(call, Scan):
-        values = call.body.builder.values
-        return min(10**9, call.length * sum(v.size + 10 for v in values))
-    return 1000
+def _work(body: Lowered) -> int:
+    """Operations of one turn, roughly."""
+    total = 0
+    for value in body.builder.values:
+        call = value.call[0] if value.how == "external" else None
+        if isinstance(call, Scan):
+            total += call.length * _work(call.body)
+        elif isinstance(call, Branch):
+            total += max(map(_work, call.branches))
+        elif value.how != "input":
+            total += math.prod(value.domain) + 10
+    return min(total, 10**18)
 
 
 def _poll(region: Printing, turn: str, every: int) -> None:

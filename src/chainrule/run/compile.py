@@ -15,17 +15,22 @@ from chainrule.base.errors import AllocationError, InternalError
 from chainrule.emit.module import Module, module_of
 from chainrule.ir.digest import digest
 from chainrule.ir.program import Constant, Equation, Program
-from chainrule.ir.types import type_of
+from chainrule.ir.types import ArrayType, type_of
 from chainrule.loops.lower import lower
 from chainrule.loops.mathematics import DEFINITIONS
 from chainrule.loops.schedule import Target
 from chainrule.run import engine
 from chainrule.run.cache import kept, machine_code
+from chainrule.run.call import Call, Input, Output
 from chainrule.run.catching import catching, caught
+from chainrule.run.entry import entry
 from chainrule.run.numpy_engine import Failed, python_number
 from chainrule.run.threads import pool
 
 _ALIGN = 64
+_SHORT = 4096  # entries; a program of fewer is over before another thread could run
+_LOOPS = ("scan", "while", "while_transpose")
+_PYTHON: dict[str, type] = {"f": float, "i": int, "c": complex}
 _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p)
 _POLL = ctypes.CFUNCTYPE(ctypes.c_int32)
 _RUN = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
@@ -61,6 +66,7 @@ class NativeExecutable:
         self.machine = engine.link(code)
         self._run = _RUN(self.machine.address("run"))
         self._callback = _CALLBACK(catching(self._call_back))
+        self._entries: dict[tuple[type, ...], Callable[..., tuple[Any, ...]]] = {}
         self._inputs = [var.type for var in (*program.inputs, *(v for v, _ in program.captured))]
         self._outputs = [
             type_of(o.value) if isinstance(o, Constant) else o.type for o in program.outputs
@@ -112,12 +118,55 @@ class NativeExecutable:
         Raises:
             Failed: an operation met a value that it can't work with.
         """
-        given = [
+        given = (*leaves, *captured)
+        if not self._outputs:
+            return []
+        kinds = tuple(map(type, given))
+        enter = self._entries.get(kinds)
+        if enter is None:
+            enter = self._entries[kinds] = self._entry(kinds)
+        return list(enter(*given) if out is None else enter(*given, out=tuple(out)))
+
+    def _entry(self, kinds: Sequence[type]) -> Callable[..., tuple[Any, ...]]:
+        """A way into the code for leaves of just these classes."""
+        inputs = [
+            Input(kind, type_.dtype, type_.shape if kind is np.ndarray else ())
+            for kind, type_ in zip(kinds, self._inputs, strict=True)
+        ]
+        outputs = [Output(made_as(kind), kind.dtype, kind.shape) for kind in self._outputs]
+        addresses = [ctypes.cast(f, ctypes.c_void_p).value or 0 for f in self.callbacks_in_c()]
+        return entry(
+            Call(
+                self.program.name,
+                self.machine.address("run"),
+                inputs,
+                outputs,
+                self._by_ctypes,
+                self._failed,
+                many=True,
+                context=[*addresses, pool().address],
+                scratch=self.scratch,
+                release=self.is_long(),
+                keep=(self.machine, self._callback),
+            )
+        )
+
+    def is_long(self) -> bool:
+        """Whether other threads of Python should run meanwhile."""
+        return bool(self.callbacks) or any(
+            equation.primitive.name in _LOOPS
+            or any(var.type.size > _SHORT for var in equation.outputs)
+            for equation in self.program.equations
+        )
+
+    def _by_ctypes(self, *given: Any, out: tuple[Any, ...] | None = None) -> tuple[Any, ...]:
+        """The same for any arrays and numbers that can be made to fit, some 30 times slower."""
+        arrays = [
             np.ascontiguousarray(value, kind.dtype)
-            for value, kind in zip((*leaves, *captured), self._inputs, strict=True)
+            for value, kind in zip(given, self._inputs, strict=True)
         ]
         made = [_memory(kind.shape, kind.dtype, "a result") for kind in self._outputs]
-        arrays = [*given, *made]
+        arrays += made
         arguments = (ctypes.c_void_p * len(arrays))(*[a.ctypes.data for a in arrays])
         size = self.scratch + _ALIGN
         scratch = _memory((size,), np.dtype(np.uint8), "what lies between operations")
@@ -129,16 +178,19 @@ class NativeExecutable:
             pool().address,
         )
         code = self._run(ctypes.addressof(arguments), ctypes.addressof(table))
-        if code < 0:
-            self.raise_interruption()
-            raise InternalError("native code stopped, and nobody knows why", {"code": code})
         if code:
-            raise Failed(self.program.equations[code - 1])
+            self._failed(code)
         if out is None:
-            return [_as_numpy(a, k) for a, k in zip(made, self._outputs, strict=True)]
+            return tuple(_as_numpy(a, k) for a, k in zip(made, self._outputs, strict=True))
         for target, array in zip(out, made, strict=True):
             target[...] = array
         return out
+
+    def _failed(self, code: int, *given: Any, **keywords: Any) -> Any:
+        if code < 0:
+            self.raise_interruption()
+            raise InternalError("native code stopped, and nobody knows why", {"code": code})
+        raise Failed(self.program.equations[code - 1])
 
     def out_of_memory(self) -> AllocationError:
         """What to raise where there is no scratch memory for a call."""
@@ -169,6 +221,13 @@ def _too_much(size: int, purpose: str) -> AllocationError:
         {"needed": f"{size:,} bytes ({size / 2**30:.3g} GiB) for {purpose}"},
         "compute it in pieces: cr.scan over blocks, or cr.checkpoint around parts of a gradient",
     )
+
+
+def made_as(kind: ArrayType) -> type:
+    """What a result is, to Python: one of its own numbers, NumPy's scalar, or an array."""
+    if kind.weak:
+        return _PYTHON[kind.dtype.kind]
+    return np.ndarray if kind.shape else kind.dtype.type
 
 
 def _as_numpy(array: np.ndarray, kind: Any) -> Any:

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.trees import LEAF, unflatten
-from chainrule.ir.program import Program
 from chainrule.ir.types import type_of
 from chainrule.run.call import Call, Input, Output
 from chainrule.run.entry import entry
@@ -22,8 +21,6 @@ from chainrule.run.variant import Variant
 
 _HERE = object()  # a leaf, to see how leaves nest
 _FEW_BYTES = 4096  # of an array whose numbers are compared at every call
-_SHORT = 4096  # entries; a program of fewer is over before another thread could run
-_LOOPS = ("scan", "while", "while_transpose")
 _PYTHON = {"f": float, "i": int, "c": complex}
 
 
@@ -67,7 +64,7 @@ def fast_entry(
             names=variant.state.pairs,
             cells=variant.state.cells,
             words=words,
-            release=bool(native.callbacks) or _is_long(variant.unit.program),
+            release=native.is_long(),
             keep=(native, variant),
         )
     )
@@ -159,9 +156,3 @@ def _kind(leaf: Leaf) -> type | None:
     if leaf.kind.weak:
         return _PYTHON.get(leaf.kind.dtype.kind)
     return leaf.kind.dtype.type if leaf.scalar and not leaf.kind.shape else np.ndarray
-
-
-def _is_long(program: Program) -> bool:
-    return any(var.type.size > _SHORT for var in program.variables()) or any(
-        equation.primitive.name in _LOOPS for equation in program.equations
-    )

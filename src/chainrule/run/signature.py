@@ -215,6 +215,9 @@ def normal(array: np.ndarray) -> np.ndarray:
         )
     if type(array) is not np.ndarray:
         array = array.view(np.ndarray)
+    flags = array.flags
+    if dtype.isnative and flags.c_contiguous and flags.aligned:
+        return array
     return np.require(array, dtype.newbyteorder("="), ("C", "A"))
 
 
