@@ -409,6 +409,17 @@ def test_numbers_taken_out_of_an_array_when_tracing():
         follows(f, lambda: w.__setitem__(1, 50.0))
 
 
+@pytest.mark.parametrize("shape", [(), (3,)])
+def test_results_that_follow_from_outside_arrays_alone(shape):
+    w = np.full(shape, 2.0)
+    compiled = cr.jit(lambda x: (x * w, np.sum(w * 2), w * 3))
+    for _ in range(4):
+        product, total, triple = compiled(np.ones(3))
+        assert (product[0], total) == (w.max(), np.sum(w * 2))
+        np.testing.assert_array_equal(triple, w * 3)
+        w[...] += 1
+
+
 def test_arrays_in_containers():
     params = {"w": np.ones(3), "b": [np.zeros(3)]}
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import threading
 
 import numpy as np
 import pytest
 
 import chainrule as cr
 from chainrule.run import engine
+from chainrule.run.catching import catching, caught
 
 if not engine.available():
     pytest.skip("needs llvmlite", allow_module_level=True)
@@ -150,3 +153,27 @@ def test_a_cache_folder_that_cannot_be_written_warns_once(run_python, tmp_path):
     )
     assert said.startswith("1.5\n2.5\n3.5\n1 ")
     assert "below" in said
+
+
+def test_what_is_raised_in_a_call_back_is_kept_for_its_thread():
+    def fails(text):
+        raise ValueError(text)
+
+    guarded = catching(fails)
+    seen = []
+
+    def elsewhere():
+        assert caught() is None
+        assert guarded("there") == 1
+        seen.append(caught())
+
+    assert guarded("here") == 1
+    worker = threading.Thread(target=elsewhere)
+    worker.start()
+    worker.join()
+    error = caught()
+    assert (type(error), str(error), str(seen[0])) == (ValueError, "here", "there")
+    assert error.__traceback__.tb_frame.f_code is fails.__code__
+    assert caught() is None
+    assert catching(lambda: 7)() == 7
+    assert gc.is_tracked(guarded)  # so that cycles through it are found

@@ -12,6 +12,9 @@ from chainrule.loops.scalar import Node, bits_of, postorder
 from chainrule.loops.schedule import Schedule
 from chainrule.loops.value import Value
 
+_FAR = 2**22  # bytes of an array that no cache holds
+_AHEAD, _LINE = 2048, 64  # bytes: how far before they're read; of a cache line
+
 Places = dict[int, tuple[str, int]]
 
 
@@ -39,6 +42,8 @@ class LanePrinter:
         self.steps: dict[int, int | None] = {}
         self.results: dict[tuple[int, tuple[int, ...]], str] = {}
         self.results_vary = False
+        # Whether the innermost loop walks on through memory.
+        self.streams = not nest.folds or (plan.vector or 0) >= len(nest.shape)
 
     @property
     def arguments(self) -> list[Value]:
@@ -183,6 +188,9 @@ class LanePrinter:
                 name = self._new(f"sub i64 {name}, {lanes - 1}", section)
             pointer = self._pointer(node.attr, kind, name, section)
             rest = self.rest_of(offset)
+            far = self.streams and node.attr.size * bits_of(kind) // 8 >= _FAR
+            if step == 1 and lanes > 1 and far:
+                self._fetch(pointer, lanes * bits_of(kind) // 8, section)
             result = self._load_there(kind, lanes, pointer, step, rest, section)
             if step == -1 and lanes > 1:
                 here = type_name(kind, lanes)
@@ -198,6 +206,14 @@ class LanePrinter:
             zero = "0" if lanes == 1 else "zeroinitializer"
             result = self._new(f"icmp ne {here} {result}, {zero}", section)
         return result
+
+    def _fetch(self, pointer: str, size: int, section: Section) -> None:
+        """Have memory come nearer that a long loop will read soon."""
+        name = "@llvm.prefetch.p0"
+        self.library.declarations.add(f"declare void {name}(ptr, i32, i32, i32)")
+        for start in range(0, size, _LINE):
+            ahead = self._new(f"getelementptr i8, ptr {pointer}, i64 {_AHEAD + start}", section)
+            section.add(f"call void {name}(ptr {ahead}, i32 0, i32 3, i32 1)")
 
     def _load_there(
         self, kind: str, lanes: int, pointer: str, step: int, rest: int | None, section: Section

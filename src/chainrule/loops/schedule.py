@@ -46,8 +46,13 @@ def schedule(nest: Nest, target: Target) -> Schedule:
     while lanes > 2 and lanes >= 2 * domain[vector]:
         lanes //= 2
     unroll = [1] * len(domain)
-    work = sum(_WORK.get(n.op, 1) for n in postorder(nest.nodes()) if n.kind != "i64")
+    nodes = postorder(nest.nodes())
+    work = sum(_WORK.get(n.op, 1) for n in nodes if n.kind != "i64")
     chunks = max(1, min(_MOST_CHUNKS, math.prod(domain) * (work + 1) // lanes // _GRAIN))
+    calls = sum(n.op == "call" for n in nodes)
+    if calls and (not nest.folds or vector >= count) and domain[vector] >= 2 * lanes:
+        lanes *= 2  # two chains of operations side by side, as each waits for itself
+        work *= 2
     if not nest.folds:
         room = 4 if work <= 16 else 2 if work <= 60 else 1
         unroll[vector] = max(1, min(room, domain[vector] // lanes))

@@ -194,6 +194,8 @@ def record(
     try:
         with swapped(), without_randomness(), recording(trace.is_live):
             outs, out_tree = flatten(f(inputs))
+            # What the function computed of arrays from outside alone is a constant of the program.
+            trace.computed = trace.computed or any(map(trace._is_computed, outs))
             outs = [resolve(as_traced_leaf(out)) for out in outs]
             for array, _, _ in list(trace.used.values()):
                 trace.check(array)
