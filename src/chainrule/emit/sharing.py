@@ -9,10 +9,11 @@ from __future__ import annotations
 from chainrule.emit.kernel import KernelPrinter
 from chainrule.emit.section import Level, Section
 from chainrule.emit.text import type_name
+from chainrule.loops.scalar import bits_of
 
 _PARALLEL = 3  # the context's slot
 _FIRST_BUFFER = 3  # in a chunk's data: scratch, context, partial sums, buffers
-_ROOM = 64  # bytes for one partial sum
+_LINE = 64  # bytes of a cache line: threads don't write into the same one
 
 
 class SharedPrinter(KernelPrinter):
@@ -74,7 +75,7 @@ def _from_data(place: int, name: str) -> list[str]:
 def _call(p: KernelPrinter, name: str, given: list[str], chunks: int) -> None:
     table, partial = f"%table{next(p.count)}", f"%partial{next(p.count)}"
     p.entry.add(f"{table} = alloca ptr, i64 {_FIRST_BUFFER + len(given)}")
-    room = max(1, chunks * len(p.sums) * _ROOM)
+    room = max(1, chunks * len(p.sums) * _room(p))
     p.entry.add(f"{partial} = alloca i8, i64 {room}, align 64")
     p.partial = partial
     for k, pointer in enumerate(["%scratch", "%context", partial, *given]):
@@ -89,8 +90,14 @@ def _place(p: KernelPrinter, chunk: str, k: int, count: int, base: str = "%parti
     """Where a chunk's partial sum lies."""
     first = p._new(f"mul i64 {chunk}, {count}")
     place = p._new(f"add i64 {first}, {k}")
-    offset = p._new(f"mul i64 {place}, {_ROOM}")
+    offset = p._new(f"mul i64 {place}, {_room(p)}")
     return p._new(f"getelementptr i8, ptr {base}, i64 {offset}")
+
+
+def _room(p: KernelPrinter) -> int:
+    """Bytes for one partial sum."""
+    widest = max((bits_of(fold.node.kind) for fold in p.nest.folds), default=8)
+    return -(-p._lanes() * max(8, widest) // (8 * _LINE)) * _LINE
 
 
 def _sum_type(p: KernelPrinter, number: int) -> str:
