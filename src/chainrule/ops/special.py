@@ -182,7 +182,7 @@ def _polygamma_value(x: Any, order: int) -> Any:
 def _polygamma_type(x: ArrayType, order: int) -> ArrayType:
     if x.dtype.kind == "c":
         raise DtypeError(
-            "polygamma (the derivative of digamma and gamma) knows no complex numbers",
+            "polygamma: complex numbers aren't supported (it is the derivative of digamma, gamma)",
             {"operand": x, "order": order},
             "take np.real(x); or give the derivative with cr.custom_jvp",
         )

@@ -311,8 +311,9 @@ def jit(
     Returns:
         A function of the same arguments, also usable as a method. `compiled(*args, out=tree)`
         writes the results into these arrays and returns the tree; an array that overlaps an
-        argument is written last. After an error, or Ctrl-C, they may hold anything. `compiled.program(*args)` is what runs, `compiled.llvm(*args)`
-        its LLVM text, and `compiled.clear()` forgets everything compiled so far.
+        argument is written last. After an error, or Ctrl-C, they may hold anything.
+        `compiled.program(*args)` is what runs, `compiled.llvm(*args)` its LLVM text, and
+        `compiled.clear()` forgets everything compiled so far.
 
     The function runs when it's traced, not at every call: what it prints or stores happens once.
     What it reads besides its arguments is watched, though. Arrays from outside are read anew at
