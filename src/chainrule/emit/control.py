@@ -10,12 +10,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from chainrule.emit.region import Printing
+from chainrule.emit.region import POLL, Printing
 from chainrule.loops.lower import Lowered
 from chainrule.loops.value import Branch, Scan, Value, While
 
 _ALIGN = 64
-_POLL = 2  # the context's slot
 _PATIENCE = 40_000_000  # operations between two looks at whether the user wants to stop
 
 
@@ -103,7 +102,7 @@ def _poll(region: Printing, turn: str, every: int) -> None:
     region.count += 1
     n = region.count
     region.lines += [f"  br i1 {due}, label %poll{n}, label %polled{n}", f"poll{n}:"]
-    function = region.from_context(_POLL)
+    function = region.from_context(POLL)
     code = region.new(f"call i32 {function}()")
     region.leave_if(f"icmp ne i32 {code}, 0", "-1")
     region.lines += [f"  br label %polled{n}", f"polled{n}:"]

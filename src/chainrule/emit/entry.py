@@ -1,7 +1,7 @@
 """The way from Python's call into machine code, as LLVM text: one function for all programs.
 
 `@call` is what CPython calls (METH_FASTCALL | METH_KEYWORDS). What it has to do for one program
-stands in a plan, a table of 64-bit words that `run/plan.py` fills in; so this text depends on the
+stands in a plan, a table of 64-bit words that `run/entry.py` fills in; so this text depends on the
 interpreter only and is compiled once. A call that isn't exactly as planned goes to a fallback in
 Python, which decides what it means.
 """

@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.emit import control
 from chainrule.emit.function import Definition, Library
 from chainrule.emit.kernel import KernelPrinter
-from chainrule.emit.region import Printing, Text
+from chainrule.emit.region import CALLBACK, Printing, Text
 from chainrule.emit.serial import SerialPrinter
 from chainrule.emit.sharing import SharedPrinter
 from chainrule.emit.turn import TurnPrinter, turn_of
@@ -22,9 +22,6 @@ from chainrule.loops.pack import packed
 from chainrule.loops.schedule import Target, schedule
 from chainrule.loops.serial import serial_nest, serial_schedule
 from chainrule.loops.value import Branch, Scan, Value, While
-
-# What a context holds, by slot.
-CALLBACK, POLL, PARALLEL = 1, 2, 3
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,9 @@ from chainrule.loops.memory import Memory
 from chainrule.loops.schedule import Target
 from chainrule.loops.value import Value
 
+# What a context holds behind scratch memory, by slot.
+CALLBACK, POLL, PARALLEL = 1, 2, 3
+
 
 class Text:
     """The functions of one module, as they come."""

@@ -7,11 +7,11 @@ the same bit for bit however many threads there are.
 from __future__ import annotations
 
 from chainrule.emit.kernel import KernelPrinter
+from chainrule.emit.region import PARALLEL
 from chainrule.emit.section import Level, Section
 from chainrule.emit.text import type_name
 from chainrule.loops.scalar import bits_of
 
-_PARALLEL = 3  # the context's slot
 _FIRST_BUFFER = 3  # in a chunk's data: scratch, context, partial sums, buffers
 _LINE = 64  # bytes of a cache line: threads don't write into the same one
 
@@ -81,7 +81,7 @@ def _call(p: KernelPrinter, name: str, given: list[str], chunks: int) -> None:
     for k, pointer in enumerate(["%scratch", "%context", partial, *given]):
         slot = p._new(f"getelementptr ptr, ptr {table}, i64 {k}")
         p._line(f"store ptr {pointer}, ptr {slot}")
-    slot = p._new(f"getelementptr ptr, ptr %context, i64 {_PARALLEL}")
+    slot = p._new(f"getelementptr ptr, ptr %context, i64 {PARALLEL}")
     function = p._new(f"load ptr, ptr {slot}")
     p._line(f"call void {function}(ptr {name}, ptr {table}, i64 {chunks})")
 

@@ -13,10 +13,6 @@ from typing import Any
 
 import numpy as np
 
-FLOATS = ("f16", "f32", "f64")
-SIGNED = ("i8", "i16", "i32", "i64")
-UNSIGNED = ("u8", "u16", "u32", "u64")
-
 # op → what it takes and gives:
 #   panels      panel, within: x // attr, x % attr of a counter whose vectors never cross the edge
 #   leaves      const, index (a loop's counter), load (of a buffer, at an offset), parameter, sum

@@ -259,9 +259,6 @@ def _array_at(address: int | None, kind: Any) -> np.ndarray:
     return np.frombuffer(memory, kind.dtype).reshape(kind.shape)
 
 
-Executable = Callable[..., list[Any]]
-
-
 def compile_program(program: Program) -> NativeExecutable:
     """Machine code for a program."""
     return NativeExecutable(program)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from chainrule.base.settings import OPEN
 from chainrule.emit import plan as words
 from chainrule.emit.entry import entry_text
+from chainrule.run.builtin import FASTCALL, KEYWORDS, Method, builtin
 from chainrule.run.cache import machine_code
 from chainrule.run.call import ABSENT, Call, Input, Output
 from chainrule.run.engine import Machine, link
@@ -19,7 +19,6 @@ from chainrule.run.layout import api, layout, maker, number_offset
 from chainrule.run.portable import portable_entry
 
 _ENTRY = object()  # marks tuples of entries
-_METH_FASTCALL, _METH_KEYWORDS = 0x80, 0x2
 
 
 def entry(call: Call) -> Callable[..., Any]:
@@ -47,15 +46,6 @@ def _caller() -> Machine:
     return link(machine_code(entry_text(found)), ("call", "vector"))
 
 
-class _PyMethodDef(ctypes.Structure):
-    _fields_ = (
-        ("name", ctypes.c_char_p),
-        ("function", ctypes.c_void_p),
-        ("flags", ctypes.c_int),
-        ("doc", ctypes.c_char_p),
-    )
-
-
 def parts_of(function: Callable[..., Any]) -> tuple[Any, ...] | None:
     """The tuple that an entry in machine code owns, its plan first; None for other functions."""
     parts = getattr(function, "__self__", None)
@@ -71,17 +61,11 @@ def _native_entry(call: Call) -> Callable[..., Any]:
     plan, kept = _plan(call)
     machine = _caller()
     name = call.name.encode()
-    method = _PyMethodDef(name, machine.address("call"), _METH_FASTCALL | _METH_KEYWORDS, None)
+    method = Method(name, machine.address("call"), FASTCALL | KEYWORDS, None)
     # The function owns this tuple, and with it everything that its plan points to. The collector
     # sees through it, so a program that its own fallback refers to can go.
     owned = (plan, call.fallback, call.failed, method, name, machine, *kept, *call.keep, _ENTRY)
-    make = ctypes.pythonapi.PyCFunction_NewEx
-    prototype = ctypes.PYFUNCTYPE(
-        ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p
-    )
-    address = ctypes.cast(make, ctypes.c_void_p).value or 0
-    function: Callable[..., Any] = prototype(address)(ctypes.addressof(method), owned, None)
-    return function
+    return builtin(method, owned)
 
 
 def _plan(call: Call) -> tuple[np.ndarray[Any, Any], list[Any]]:

@@ -1,0 +1,35 @@
+"""Built-in functions of Python made from machine code."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from collections.abc import Callable
+from typing import Any
+
+VARARGS, KEYWORDS, FASTCALL = 0x1, 0x2, 0x80  # Python's METH_ flags: how the code is called
+
+
+class Method(ctypes.Structure):
+    """What describes a built-in function to Python; it must live as long as the function."""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("function", ctypes.c_void_p),
+        ("flags", ctypes.c_int),
+        ("doc", ctypes.c_char_p),
+    )
+
+
+@functools.cache
+def _make() -> Callable[..., Any]:
+    prototype = ctypes.PYFUNCTYPE(
+        ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p
+    )
+    return prototype(ctypes.cast(ctypes.pythonapi.PyCFunction_NewEx, ctypes.c_void_p).value or 0)
+
+
+def builtin(method: Method, owner: Any) -> Callable[..., Any]:
+    """A function of this code, which is handed `owner` first and keeps it alive."""
+    function: Callable[..., Any] = _make()(ctypes.addressof(method), owner, None)
+    return function
