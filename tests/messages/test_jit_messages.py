@@ -66,6 +66,18 @@ def fresh_generator(x):
     return x + np.random.default_rng().normal(size=3)
 
 
+def seeded_generator(x):
+    return x + np.random.default_rng(0).normal(size=3)
+
+
+def older_generator(x):
+    return x + np.random.RandomState(0).normal(size=3)
+
+
+def poisson_noise(x):
+    return x + np.random.poisson(size=3)  # noqa: NPY002 - what is refused
+
+
 def kept_generator(x):
     return x + GENERATOR.normal(size=3)
 
@@ -86,9 +98,11 @@ def picked(x, i):
     return x[i]
 
 
-DRAW = """
-  fix:   draw them with cr.random, whose numbers follow from a seed: cr.random.normal(seed, shape);
-         or pass them as an argument"""
+OR_PASS = "\n         or pass the numbers as an argument"
+NORMAL = "use cr.random.normal(seed, shape, loc, scale), whose numbers follow from a seed;"
+UNIFORM = "use cr.random.uniform(seed, shape), whose numbers follow from a seed;"
+DRAW = "draw them with cr.random, whose numbers follow from a seed: cr.random.normal(seed, shape);"
+KEY = "make a key with cr.random.key(seed) and draw with cr.random.normal(key, shape);"
 STATIC = "make n part of the function: cr.jit(f, static_argnums=...);"
 COUNT = """np.take(a, i, axis=0) reads a plain array there; x[i + np.arange(n)] is a window;
             cr.fori_loop(0, n, body, init) counts"""
@@ -145,13 +159,28 @@ indexing with a mask gives a shape that depends on values not known here
   fix:   its shape would depend on values: {KEEP}"""),
     "np.random": (noise, (V,), cr.TraceError, f"""\
 np.random.normal inside a function compiled by cr.jit would give the same numbers at every call
-  where: HERE{DRAW}"""),
+  where: HERE
+  fix:   {NORMAL}{OR_PASS}"""),
     "a generator without a seed": (fresh_generator, (V,), cr.TraceError, f"""\
 np.random.default_rng inside a function compiled by cr.jit would give the same numbers at every call
-  where: HERE{DRAW}"""),
+  where: HERE
+  fix:   {KEY}{OR_PASS}"""),
+    "a generator with a seed": (seeded_generator, (V,), cr.TraceError, f"""\
+np.random.default_rng inside a function compiled by cr.jit would give the same numbers at every call
+  where: HERE
+  fix:   {KEY}{OR_PASS}"""),
+    "a generator by its class": (older_generator, (V,), cr.TraceError, f"""\
+np.random.RandomState inside a function compiled by cr.jit would give the same numbers at every call
+  where: HERE
+  fix:   {KEY}{OR_PASS}"""),
+    "what cr.random doesn't have": (poisson_noise, (V,), cr.TraceError, f"""\
+np.random.poisson inside a function compiled by cr.jit would give the same numbers at every call
+  where: HERE
+  fix:   {DRAW}{OR_PASS}"""),
     "random": (python_noise, (V,), cr.TraceError, f"""\
 random.random inside a function compiled by cr.jit would give the same numbers at every call
-  where: HERE{DRAW}"""),
+  where: HERE
+  fix:   {UNIFORM}{OR_PASS}"""),
 }  # fmt: skip
 
 
@@ -174,15 +203,27 @@ def test_a_generator_from_outside():
     line = inspect.getsourcelines(kept_generator)[1]
     assert str(caught.value) == (
         "a random generator inside a function compiled by cr.jit would give the same numbers at "
-        f"every call\n  where: {_file()}:{line} in kept_generator{DRAW}"
+        f"every call\n  where: {_file()}:{line} in kept_generator\n  fix:   {DRAW}{OR_PASS}"
     )
 
 
-def test_a_generator_with_a_seed_of_its_own_is_fine():
-    f = lambda x: x + np.random.default_rng(0).normal(size=3)
-    np.testing.assert_array_equal(cr.jit(f)(V), f(V))
+def test_drawing_works_again_afterwards():
+    with pytest.raises(cr.TraceError):
+        cr.jit(seeded_generator)(V)
     assert np.random.normal(size=3).shape == (3,)  # noqa: NPY002 - it works again
     assert isinstance(random.random(), float)
+    assert isinstance(np.random.default_rng(0), np.random.Generator)
+
+
+def test_generators_are_fine_where_nothing_is_compiled():
+    """Functions traced with their values draw anew at every call, as they would by themselves."""
+    wanted = np.sum(np.random.default_rng(0).normal(size=3))
+    f = lambda x: x * np.sum(np.random.default_rng(0).normal(size=3))
+    assert cr.grad(f)(1.0) == wanted
+    # Compiled, the numbers come from outside; what a generator is can be asked for inside.
+    noise = np.random.default_rng(0).normal(size=3)
+    g = lambda x, r: x * np.sum(r) + isinstance(GENERATOR, np.random.Generator)
+    assert cr.jit(g)(1.0, noise) == wanted + 1
 
 
 @pytest.mark.parametrize("engine", ["numpy", "llvm"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import random
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,10 +19,53 @@ _local = threading.local()
 _lock = threading.Lock()
 _running = 0
 
-_FIX = (
-    "draw them with cr.random, whose numbers follow from a seed: cr.random.normal(seed, shape);\n"
-    "or pass them as an argument"
-)
+_NORMAL = "cr.random.normal(seed, shape)"
+_UNIFORM = "cr.random.uniform(seed, shape)"
+_PERMUTATION = "cr.random.permutation(seed, x)"
+_CHOICE = "cr.random.choice(seed, a, shape)"
+_KEY = "cr.random.key(seed)"
+
+# What draws the same with a seed: a name of np.random or random → a call of cr.random.
+_INSTEAD = {
+    "choice": _CHOICE,
+    "choices": _CHOICE,
+    "default_rng": _KEY,
+    "expovariate": "cr.random.exponential(seed, shape, 1 / lambd)",
+    "exponential": "cr.random.exponential(seed, shape, scale)",
+    "gauss": "cr.random.normal(seed, shape, mu, sigma)",
+    "Generator": _KEY,
+    "getrandbits": "cr.random.bits(seed, shape)",
+    "gumbel": "cr.random.gumbel(seed, shape, loc, scale)",
+    "normal": "cr.random.normal(seed, shape, loc, scale)",
+    "normalvariate": "cr.random.normal(seed, shape, mu, sigma)",
+    "permutation": _PERMUTATION,
+    "rand": _UNIFORM,
+    "randint": "cr.random.integers(seed, low, high, shape)",
+    "randn": _NORMAL,
+    "random": _UNIFORM,
+    "Random": _KEY,
+    "random_integers": "cr.random.integers(seed, low, high + 1, shape)",
+    "random_sample": _UNIFORM,
+    "RandomState": _KEY,
+    "randrange": "cr.random.integers(seed, low, high, shape)",
+    "ranf": _UNIFORM,
+    "sample": _UNIFORM,
+    "seed": _KEY,
+    "shuffle": _PERMUTATION,
+    "standard_exponential": "cr.random.exponential(seed, shape)",
+    "standard_normal": _NORMAL,
+    "uniform": "cr.random.uniform(seed, shape, low, high)",
+}
+_MAKERS = tuple(name for name, instead in _INSTEAD.items() if instead == _KEY and name != "seed")
+
+
+def _refuse(name: str) -> None:
+    """Raise, if this thread compiles just now, unless it's this package that asks."""
+    if not getattr(_local, "depth", 0):
+        return
+    caller = sys._getframe(2).f_globals.get("__name__", "")
+    if caller.partition(".")[0] != __name__.partition(".")[0]:
+        raise frozen(name)
 
 
 class _Refused:
@@ -33,14 +77,8 @@ class _Refused:
         self.name = name
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if getattr(_local, "depth", 0) and not self._seeded(args, kwargs):
-            raise frozen(self.name)
+        _refuse(self.name)
         return self.original(*args, **kwargs)
-
-    def _seeded(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-        """A generator with a seed of its own gives the same numbers at every call anyway."""
-        seeds = (*args, *kwargs.values())
-        return self.name == "np.random.default_rng" and bool(seeds) and seeds[0] is not None
 
     def __repr__(self) -> str:
         return repr(self.original)
@@ -49,11 +87,45 @@ class _Refused:
         return self.original.__reduce__()
 
 
+class _RefusedClass(type):
+    """Stands for a class of generators in the same way; its instances are the class's own."""
+
+    original: type
+    name: str
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        _refuse(cls.name)
+        return cls.original(*args, **kwargs)
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return isinstance(instance, cls.original)
+
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        return issubclass(subclass, cls.original)
+
+    def __repr__(cls) -> str:
+        return repr(cls.original)
+
+
+def _stand_in(value: Any, name: str) -> Any:
+    if isinstance(value, type):
+        return _RefusedClass(value.__name__, (), {"original": value, "name": name})
+    return _Refused(value, name)
+
+
 def frozen(name: str, where: Place | str | None = None) -> TraceError:
     """The error for numbers that would be drawn only once."""
+    plain = name.rpartition(".")[2]
+    instead = _INSTEAD.get(plain)
+    if instead == _KEY:
+        fix = f"make a key with {_KEY} and draw with {_NORMAL.replace('seed', 'key')};\n"
+    elif instead is not None:
+        fix = f"use {instead}, whose numbers follow from a seed;\n"
+    else:
+        fix = f"draw them with cr.random, whose numbers follow from a seed: {_NORMAL};\n"
     return TraceError(
         f"{name} inside a function compiled by cr.jit would give the same numbers at every call",
-        fix=_FIX,
+        fix=f"{fix}or pass the numbers as an argument",
         where=where,
     )
 
@@ -70,9 +142,9 @@ def _replaced() -> tuple[tuple[dict[str, Any], dict[str, Any], dict[str, Any]], 
             name: value
             for name, value in namespace.items()
             if not name.startswith("_")
-            and (getattr(value, "__self__", None) is owner or name == "default_rng")
+            and (getattr(value, "__self__", None) is owner or name in _MAKERS)
         }
-        new = {name: _Refused(value, f"{prefix}.{name}") for name, value in old.items()}
+        new = {name: _stand_in(value, f"{prefix}.{name}") for name, value in old.items()}
         found.append((namespace, new, old))
     return tuple(found)
 
