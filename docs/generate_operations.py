@@ -71,6 +71,17 @@ OWN = {
     "while": ("cr.while_loop",),
     "while_transpose": ("reverse mode through cr.while_loop",),
     "cond": ("cr.cond",),
+    "random_key": ("cr.random.key",),
+    "random_bits": tuple(
+        f"cr.random.{name}" for name in ("bits", "split", "fold_in", "uniform", "bernoulli")
+    ),
+    "random_placed": ("cr.random.normal", "cr.random.uniform"),
+    "random_normal": ("cr.random.normal",),
+    "random_truncated_normal": ("cr.random.truncated_normal",),
+    "random_exponential": ("cr.random.exponential",),
+    "random_integers": ("cr.random.integers", "cr.random.choice"),
+    "random_permutation": ("cr.random.permutation",),
+    "random_subset": ("cr.random.choice",),
 }
 
 

@@ -10,9 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.random import default_rng
 
 import chainrule as cr
 from chainrule.base.trees import flatten
+from chainrule.ops.convolution import convolution
+from chainrule.ops.pooling import average_pool, max_pool
+from chainrule.optimise.pipeline import optimise
 from chainrule.tracing.stage import evaluate, trace_program
 
 engine = pytest.importorskip("chainrule.run.engine")
@@ -20,7 +24,6 @@ if not engine.available():
     pytest.skip("needs llvmlite", allow_module_level=True)
 
 compile_module = pytest.importorskip("chainrule.run.compile")
-threads = pytest.importorskip("chainrule.run.threads")
 
 # ---- random programs on arrays around the lengths of vectors -------------------------------------
 
@@ -196,7 +199,7 @@ def program(seed: int) -> tuple[Callable[..., Any], list[np.ndarray]]:
     count, own = int(rng.integers(2, 14)), int(rng.integers(2**31))
 
     def f(*given: Any) -> Any:
-        rng = np.random.default_rng(own)
+        rng = default_rng(own)  # under a name of its own: NumPy's is refused in compiled functions
         values = list(given)
         for _ in range(count):
             new = STEPS[pick(rng, list(STEPS))](rng, pick(rng, values), values)
@@ -273,7 +276,7 @@ def run_fenced(f: Callable[..., Any], *args: Any, single: bool = False) -> None:
     """Run a program with every buffer in fences; a byte too far ends the process."""
     given, _ = flatten(args)
     with np.errstate(all="ignore"):
-        traced = trace_program(f, *args, values=False)
+        traced = optimise(trace_program(f, *args, values=False))
         wanted = evaluate(traced, *[a if np.ndim(a) else a[()] for a in given])
     executable = compile_module.NativeExecutable(traced)
     inputs = [np.ascontiguousarray(a) for a in (*given, *(a for _, a in traced.captured))]
@@ -288,9 +291,9 @@ def run_fenced(f: Callable[..., Any], *args: Any, single: bool = False) -> None:
                 array[...] = value
             scratch = Fenced(executable.scratch, at_end, 64)
             table = (ctypes.c_void_p * len(fences))(*[fence.address for fence in fences])
-            callbacks = [ctypes.cast(c, ctypes.c_void_p) for c in executable.callbacks_in_c()]
-            pool = threads.pool(number).address
-            context = (ctypes.c_void_p * 4)(scratch.address, *[c.value for c in callbacks], pool)
+            with cr.settings(threads=number):
+                words = (scratch.address, *executable.context())
+            context = (ctypes.c_void_p * len(words))(*words)
             run = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)(
                 executable.machine.address("run")
             )
@@ -326,7 +329,10 @@ def test_nothing_outside_is_touched(rows: int, columns: int) -> None:
     run_fenced(accesses, x, y, rng.integers(-columns, columns, 11), single=dtype == "f4")
 
 
-LARGE = [(64, 512, 96), (129, 300, 257), (100, 64, 512), (72, 333, 72), (40, 2048, 64)]
+LARGE = [
+    *[(64, 512, 96), (129, 300, 257), (100, 64, 512), (72, 333, 72), (40, 2048, 64)],
+    *[(32, 784, 256), (200, 1000, 203)],
+]
 
 
 @fenced
@@ -341,6 +347,32 @@ def test_panels_and_turned_copies_stay_inside(sizes: tuple[int, ...], dtype: str
         return a @ b, a @ bt.T, at.T @ b, np.ascontiguousarray(bt.T), np.exp(a) + at.T
 
     run_fenced(f, a, b, a.T.copy(), b.T.copy(), single=dtype == "f4")
+
+
+WINDOWS: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
+    ((2, 9, 10, 24), (3, 3, 24, 20), {"padding": "same"}),
+    ((3, 11, 9, 5), (4, 2, 5, 7), {"strides": (3, 2), "padding": ((2, 1), (0, 3))}),
+    ((2, 7, 8, 6), (3, 3, 6, 33), {"padding": ((-1, 0), (2, -2)), "dilation": (1, 2)}),
+    ((2, 5, 6, 16), (3, 4, 16, 3), {"input_dilation": (2, 3), "padding": 2}),
+    ((2, 8, 9, 32), (3, 3, 16, 18), {"groups": 2, "strides": 2, "padding": 1}),
+    ((2, 8, 9, 13), (3, 3, 1, 26), {"groups": 13, "padding": "same"}),
+    ((2, 5, 6, 128), (3, 3, 128, 192), {"padding": "same"}),
+]
+
+
+@fenced
+@pytest.mark.parametrize("use", WINDOWS, ids=str)
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+def test_windows_stay_inside(use: Any, dtype: str) -> None:
+    shape, size, options = use
+    rng = np.random.default_rng(4)
+
+    def f(x: Any, k: Any) -> Any:
+        out, pull = cr.vjp(lambda x, k: convolution(x, k, **options), x, k)
+        pooled, back = cr.vjp(lambda x: max_pool(x, (3, 2), strides=2, padding="same"), x)
+        return out, *pull(out * 0.01), pooled, *back(pooled), average_pool(x, 2, strides=1)
+
+    run_fenced(f, draw(rng, shape, dtype), draw(rng, size, dtype), single=dtype == "f4")
 
 
 @fenced

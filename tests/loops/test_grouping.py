@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.loops.layout import laid_out
 from chainrule.loops.lower import lower
 from chainrule.loops.pack import packed
 from chainrule.tracing.stage import trace_program
@@ -61,11 +62,53 @@ def test_operands_are_laid_out_anew_where_it_pays() -> None:
 
     def copies(f: Callable[..., Any], *args: Any) -> int:
         builder = lower(trace_program(f, *args, values=False)).builder
-        return sum(value.stored for value in packed(builder, target))
+        return sum(value.stored for value in packed(builder, builder.values, target))
 
     small, large = np.ones((4, 4)), np.ones((256, 256))
     assert copies(np.matmul, small, small) == 0
     assert copies(lambda a, b: a @ b.T, large, large) >= 1
+
+
+def test_columns_that_fill_no_panel_lie_in_one_of_their_own() -> None:
+    target = compile_module.host_target()
+    a, b = np.ones((64, 500)), np.ones((500, 8 * 3 * target.vector_bytes // 8 + 3))
+    builder = lower(trace_program(np.matmul, a, b, values=False)).builder
+    (whole,) = [v for v in packed(builder, builder.values, target) if v.how == "assemble"]
+    (full, _, _), (last, start, _) = whole.parts
+    width = whole.shape[-1]
+    assert full.shape == (b.shape[1] // width, 500, width)
+    assert (last.shape, start) == ((1, 500, b.shape[1] % width), full.size)
+    assert engine.available()
+    np.testing.assert_allclose(cr.jit(np.matmul)(a, b), a @ b)
+
+
+def test_an_operand_is_made_in_the_order_of_what_it_is_made_from() -> None:
+    def product(x: Any, s: Any) -> Any:
+        return (s * np.exp(x.T)) @ x
+
+    x, s = np.ones((300, 40)), np.ones(300)
+    traced = trace_program(product, x, s, values=False)
+    lowered = lower(traced)
+    before = len(lowered.builder.values)
+    values = laid_out(lowered.builder, lowered.outputs)
+    (made,) = [value for value in values if value.number >= before]
+    assert made.shape == (300, 40)
+    assert made.stored
+
+    def sums(x: Any) -> Any:
+        return np.sum(np.exp(x.T), axis=1)
+
+    lowered = lower(trace_program(sums, x, values=False))
+    assert laid_out(lowered.builder, lowered.outputs) == lowered.builder.values
+
+
+def test_a_sum_beside_a_turned_copy_has_its_own_loop() -> None:
+    x = np.ones((128, 256))
+    assert (
+        kernels(text_of(lambda x: (np.sum(x, axis=0), x.T + 0, np.ascontiguousarray(x.T)), x)) > 1
+    )
+    text = text_of(lambda x: (np.sum(x, axis=0), np.ascontiguousarray(x.T)), x)
+    assert "llvm.masked.scatter" not in text
 
 
 def test_a_large_copy_is_turned_in_registers() -> None:
@@ -73,3 +116,29 @@ def test_a_large_copy_is_turned_in_registers() -> None:
     text = text_of(lambda x: np.ascontiguousarray(x.T), np.ones((128, 128)))
     # Each of log₂(lanes) rounds exchanges halves between all rows of a square.
     assert text.count("shufflevector") == lanes * (lanes.bit_length() - 1)
+
+
+def test_a_large_result_is_used_where_it_is_made() -> None:
+    rng = np.random.default_rng(0)
+    x, g, w = rng.normal(size=(8, 1200)), rng.normal(size=(8, 1024)), rng.normal(size=(1200, 1024))
+
+    def step(x: Any, g: Any, w: Any) -> Any:
+        gradient = x.T @ g
+        others = []
+        for _ in range(30):  # sums far apart, so that much lies between
+            g = np.cumsum(g, axis=0)
+            others.append(np.sum(g))
+        return w - 0.1 * gradient, np.stack(others)
+
+    traced = trace_program(step, x, g, w, values=False)
+    assert compile_module.NativeExecutable(traced).scratch < w.nbytes
+    np.testing.assert_allclose(cr.jit(step)(x, g, w)[0], w - 0.1 * (x.T @ g), rtol=1e-10)
+
+
+def test_few_rows_times_a_large_matrix_turned_over_copy_nothing() -> None:
+    rng = np.random.default_rng(0)
+    for rows in (1, 3, 8, 13):
+        x, w = rng.normal(size=(rows, 700)), rng.normal(size=(1030, 700))
+        traced = trace_program(lambda x, w: x @ w.T, x, w, values=False)
+        assert compile_module.NativeExecutable(traced).scratch < w.nbytes // 8
+        np.testing.assert_allclose(cr.jit(lambda x, w: x @ w.T)(x, w), x @ w.T, rtol=1e-10)

@@ -8,6 +8,7 @@ import inspect
 import os
 import threading
 import weakref
+from types import FunctionType
 
 import numpy as np
 import pytest
@@ -48,9 +49,9 @@ def same(left, right, rtol=1e-13):
 
 
 def agree(f, *args, rtol=1e-13, **kwargs):
-    """The compiled function against the function, twice: traced, and from the cache."""
+    """The compiled function against the function: traced, once more, and by the shortest way."""
     compiled = cr.jit(f)
-    for _ in range(2):
+    for _ in range(3):
         same(compiled(*args, **kwargs), f(*args, **kwargs), rtol)
     return compiled
 
@@ -489,6 +490,41 @@ def test_several_threads_compile_and_call_at_once(engine):
     for t in threads:
         t.join()
     assert not wrong
+
+
+def test_the_collector_rests_while_compiling_only():
+    seen = []
+
+    def f(x):
+        seen.append(gc.isenabled())
+        if len(seen) > 1:
+            raise ValueError("a fault of the function")
+        return x + 1.0
+
+    assert gc.isenabled()
+    cr.jit(f)(1.0)
+    assert gc.isenabled()
+    with pytest.raises(ValueError, match="a fault"):
+        cr.jit(f)(2)
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        cr.jit(lambda x: x + 2.0)(1.0)
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+    assert seen == [False, False]
+
+
+def test_a_name_that_changes_between_calls():
+    scope = {"np": np, "rate": 2.0, "other": 0}
+    function = (lambda x: np.sin(x) * rate).__code__  # noqa: F821
+    compiled = cr.jit(FunctionType(function, scope))
+    for value in (2.0, 2.0, 2.0, 3.0, 3.0, 2.0, 2.0):
+        scope["rate"] = value
+        assert compiled(1.0) == pytest.approx(np.sin(1.0) * value)
+        scope["other"] += 1  # what isn't read may change
+        assert compiled(1.0) == pytest.approx(np.sin(1.0) * value)
 
 
 def test_calls_leave_nothing_behind():

@@ -192,3 +192,106 @@ def test_ctrl_c_stops_native_loops(run_python, name, compiled):
         compiled,
     )
     assert said.split() == ["True", "2.0"]
+
+
+# ---- while loops backwards -----------------------------------------------------------------------
+
+
+def halved(n, x):
+    """As many turns as n says."""
+    return cr.while_loop(lambda s: s[0] < n, lambda s: (s[0] + 1, np.sin(s[1]) * 1.1), (0, x))[1]
+
+
+def mixed(m, x):
+    """Carries of several types, consts that vary, and a branch."""
+
+    def step(s):
+        n, c, v = s
+        v = cr.cond(n % 2 == 0, lambda v: np.tanh(m @ v), lambda v: v * c, v)
+        return n + 1, np.float32(0.5) * c + np.float32(0.1), v
+
+    return cr.while_loop(lambda s: np.sum(s[2] ** 2) > 0.01, step, (0, np.float32(0.9), x))[2]
+
+
+def looped(x):
+    def outer(s):
+        square = s[1] ** 2
+        step = lambda t: t * 1.5 + 0.1 * square
+        return s[0] + 1, np.cos(cr.while_loop(lambda t: np.sum(t) < 9, step, square + 0.1))
+
+    return cr.while_loop(lambda s: s[0] < 3, outer, (0, x))[1]
+
+
+def moved(x):
+    """The next state is made of the whole one before."""
+    step = lambda s: (s[0] + 1, s[2], np.cumsum(s[1][::-1]) * 0.5)
+    return cr.while_loop(lambda s: s[0] < 4, step, (0, x, x * 2))[1:]
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 7, 5000])
+def test_a_while_loop_backwards(agrees, turns):
+    f = cr.grad(lambda n, x: np.sum(halved(n, x)), argnums=1)
+    agrees(f, turns, 0.7)
+    agrees(f, turns, np.linspace(0.1, 2.0, 40))
+    native = cr.jit(f)._unit((turns, 0.7), {}, "test").native()
+    assert not native.callbacks
+
+
+@pytest.mark.parametrize("name", ["mixed", "nested", "moved", "in a scan", "batched", "twice"])
+def test_while_loops_of_all_kinds_backwards(agrees, name):
+    x, m = np.array([1.0, -0.5, 0.3]), np.full((3, 3), 0.4) - np.eye(3)
+    cases = {
+        "mixed": (cr.grad(lambda m, x: np.sum(mixed(m, x)), argnums=(0, 1)), m, x),
+        "nested": (cr.grad(lambda x: np.sum(looped(x))), x),
+        "moved": (cr.grad(of_reals(moved)), x),
+        "in a scan": (
+            cr.grad(lambda x: np.sum(cr.scan(lambda c, k: (halved(k, c), None), x, N5)[0])),
+            x,
+        ),
+        "batched": (cr.vmap(cr.grad(lambda n, x: halved(n, x), argnums=1)), N5, T5 / 5),
+        "twice": (cr.grad(cr.grad(lambda x: halved(3, x))), 0.7),
+    }
+    f, *args = cases[name]
+    agrees(f, *args)
+
+
+N5 = np.array([3, 0, 5, 1, 2])
+
+
+def test_an_error_on_the_way_of_a_while_loop_backwards():
+    def f(x, i):
+        step = lambda s: (s[0] + 1, s[1] * np.sum(np.take(x, s[0] + i)))
+        return cr.while_loop(lambda s: s[0] < 3, step, (0, 1.0))[1]
+
+    compiled = cr.jit(cr.grad(f))
+    for _ in range(3):
+        assert np.isfinite(compiled(T5, 1)).all()
+        with pytest.raises(cr.OutOfBoundsError, match="index 5 is out of bounds"):
+            compiled(T5, 3)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs setitimer")
+def test_ctrl_c_stops_a_while_loop_backwards(run_python):
+    said = run_python(
+        """
+        import signal, time
+        import numpy as np
+        import chainrule as cr
+        def f(n, x):
+            step = lambda s: (s[0] + 1, np.sin(s[1]) * 1.01)
+            return np.sum(cr.while_loop(lambda s: s[0] < n, step, (0, x))[1])
+        g = cr.jit(cr.grad(f, argnums=1))
+        g(3, np.ones(1))
+        def interrupt(*_):
+            raise KeyboardInterrupt
+        signal.signal(signal.SIGALRM, interrupt)
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        try:
+            g(10**13, np.ones(1))
+        except KeyboardInterrupt:
+            print("stopped")
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        print(g(0, np.ones(1))[0])
+        """
+    )
+    assert said.split() == ["stopped", "1.0"]

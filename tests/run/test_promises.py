@@ -67,6 +67,7 @@ def test_bits_of_partial_sums(same_bits, shape, dtype):
 PRODUCTS = [
     *[(1, 1, 1), (3, 5, 7), (8, 8, 8), (17, 33, 9), (31, 100, 257), (1, 300, 300), (300, 300, 1)],
     *[(129, 300, 257), (300, 64, 512), (512, 512, 40)],  # panels, turned operands, split sums
+    *[(32, 784, 256), (200, 1000, 200)],  # columns shared out, a panel that isn't full
 ]
 
 
@@ -275,12 +276,12 @@ def test_any_memory(name, dtype):
     def f(x):
         return x * x, np.sum(x, axis=0), np.sum(x, axis=1), x.T, x[:, ::-2], np.concatenate([x, x])
 
-    held = x.tobytes()
+    held, bound = x.tobytes(), 1e-2 if dtype == "f2" else 1e-5
     compiled = cr.jit(f)
-    for _ in range(2):  # traced; and by the shortest way
+    for _ in range(3):  # traced; once more; and by the shortest way
         for one, other in zip(compiled(x), f(x), strict=True):
             assert one.dtype == other.dtype.newbyteorder("=")
             np.testing.assert_allclose(
-                one.astype("D"), other.astype("D"), rtol=1e-2 if dtype == "f2" else 1e-5, atol=1e-5
+                one.astype("D"), other.astype("D"), rtol=bound, atol=5 * bound
             )
     assert x.tobytes() == held

@@ -45,6 +45,11 @@ def test_many_short_jobs(toys, threads):
     np.testing.assert_array_equal(toys.jobs(pool(threads).address, 3, 7, 20_000), alone)
 
 
+def test_more_chunks_than_are_shared_out(toys):
+    alone = toys.jobs(pool(1).address, 1, 70_000, 1)
+    np.testing.assert_array_equal(toys.jobs(pool(2).address, 1, 70_000, 1), alone)
+
+
 def test_no_chunks_at_all():
     text = """
     define void @chunk(ptr %data, i64 %k) {

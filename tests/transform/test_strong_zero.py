@@ -221,3 +221,34 @@ def test_cancelling_weights_do_not_hide_an_entry(jacobian):
     k = np.arange(4)
     expected = 0.5 * np.cos(2 * np.pi * np.outer(k, k) / 4)
     np.testing.assert_allclose(found, expected, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        lambda z: np.where(z > 0, z, 0.1 * z),
+        lambda z: np.where(z > 0, z * z, np.expm1(np.minimum(z, 0))),
+        lambda z: np.where(z > 1, z, np.where(z > 0, 2 * z, 3 * z)),
+    ],
+    ids=["leaky", "elu", "nested"],
+)
+def test_choices_between_forms_of_one_variable_ask_nothing_of_what_comes_before(choice):
+    """Both sides together take every entry: nothing is masked in the product before them."""
+    gradient = lambda w, x: cr.grad(lambda w: np.sum(choice(x @ w)))(w)
+    w, x = np.array([[1.0, -1.0], [0.5, 2.0]]), np.array([[1.0, 2.0], [-3.0, 0.5]])
+    text = str(cr.jit(gradient).program(w, x))
+    assert text.count("matmul") == 2
+    assert "captured" not in text
+    assert "logical_or" not in text
+    numeric = cr.jacobian(lambda w: np.sum(choice(x @ w)), mode="finite")(w)
+    np.testing.assert_allclose(cr.jit(gradient)(w, x), numeric, rtol=1e-6)
+
+
+def test_what_both_sides_take_keeps_its_infinity():
+    def f(x):
+        root = np.sqrt(x)
+        return np.where(x > 1, root, 2 * root)
+
+    with np.errstate(divide="ignore"):
+        assert cr.grad(f)(0.0) == np.inf
+        assert cr.grad(lambda x: np.where(x > 1, np.sqrt(x), x))(0.0) == 1.0

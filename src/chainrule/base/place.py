@@ -68,9 +68,15 @@ class Place(NamedTuple):
 def user_frame(depth: int = 1) -> FrameType | None:
     """The innermost frame that is the user's own code, or None."""
     frame: FrameType | None = sys._getframe(depth)
-    while frame is not None and INTERNAL[frame.f_code.co_filename]:
+    while frame is not None and _is_not_written(frame.f_code):
         frame = frame.f_back
     return frame
+
+
+def _is_not_written(code: CodeType) -> bool:
+    """Whether this isn't code of the user's: another's, or the `__init__` of a dataclass."""
+    filename = code.co_filename
+    return INTERNAL[filename] or (filename == "<string>" and code.co_name == "__init__")
 
 
 def user_place(depth: int = 1) -> Place | None:

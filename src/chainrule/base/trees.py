@@ -59,7 +59,7 @@ def unflatten(structure: Any, leaves: Sequence[Any]) -> Any:
 
 def same_structure(left: Any, right: Any) -> bool:
     """Whether two trees are put together alike."""
-    return left is right or outline(left) == outline(right)
+    return left is right or left == right or outline(left) == outline(right)
 
 
 def outline(structure: Any) -> str:

@@ -9,9 +9,10 @@ from contextlib import contextmanager
 class Code:
     """One function in the making; values are the names that stand for them in the text."""
 
-    def __init__(self, signature: str) -> None:
+    def __init__(self, signature: str, inline: bool = False) -> None:
         """Begin one: `i64 @twice(i64 %x)`, with its linkage before and attributes behind."""
-        self.lines = [f"define {signature} nounwind {{", "start:"]
+        how = " alwaysinline" if inline else ""
+        self.lines = [f"define {signature}{how} nounwind {{", "start:"]
         self.block = "start"
         self.count = 0
 

@@ -10,26 +10,32 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from chainrule.emit.region import POLL, Printing
+from chainrule.emit.linear import linked_scratch
+from chainrule.emit.region import POLL, Printing, before
+from chainrule.loops.call import Branch, Linked, Scan, While, WhileBack
 from chainrule.loops.lower import Lowered
-from chainrule.loops.value import Branch, Scan, Value, While
+from chainrule.loops.value import Value
 
-_ALIGN = 64
+ALIGN = 64
 _PATIENCE = 40_000_000  # operations between two looks at whether the user wants to stop
 
 
-def _bytes_of(value: Value) -> int:
-    return -(-max(1, value.size * value.dtype.itemsize) // _ALIGN) * _ALIGN
+def bytes_of(value: Value) -> int:
+    """The room that a value takes, with what keeps the next one aligned."""
+    return -(-max(1, value.size * value.dtype.itemsize) // ALIGN) * ALIGN
 
 
 def own_scratch(step: Value) -> int:
-    """Bytes for the next state of a loop, beside what its body needs."""
+    """Bytes for the next state of a loop, beside what its body needs, or for a routine's work."""
     call = step.call[0]
     if isinstance(call, Scan):
-        return sum(_bytes_of(v) for v in call.body.outputs[: call.carry])
+        return sum(bytes_of(v) for v in call.body.outputs[: call.carry])
     if isinstance(call, While):
-        return sum(_bytes_of(v) for v in call.body.outputs) + _ALIGN
-    return 0
+        return sum(bytes_of(v) for v in call.body.outputs) + ALIGN
+    if isinstance(call, WhileBack):
+        carried = sum(bytes_of(v) for v in call.body.outputs[: call.carry])
+        return 2 * carried + ALIGN + sum(bytes_of(v) for v in call.back.outputs)
+    return linked_scratch(call) if isinstance(call, Linked) else 0
 
 
 def print_loop(region: Printing, step: Value, bodies: Sequence[Printing], results: Any) -> None:
@@ -44,31 +50,40 @@ def print_loop(region: Printing, step: Value, bodies: Sequence[Printing], result
         _branch(region, step, bodies, results)
 
 
-class _State:
+class Room:
+    """Scratch memory, handed out piece by piece."""
+
+    def __init__(self, region: Printing, at: int) -> None:
+        self.region = region
+        self.at = at
+
+    def take(self, size: int) -> str:
+        """So many bytes; their address."""
+        place = self.region.new(f"getelementptr i8, ptr %scratch, i64 {self.at}")
+        self.at += -(-size // ALIGN) * ALIGN
+        return place
+
+
+class State:
     """The carried values of a loop: where they lie, and where a body puts the next ones."""
 
     def __init__(
-        self, region: Printing, step: Value, body: Printing, results: Any, first: int, init: Any
+        self, body: Printing, now: Sequence[str], values: Sequence[Value], first: int, room: Room
     ) -> None:
-        self.region = region
-        self.now = [region.pointer(v) for v in results]
+        """`first`: the number of the body's input that is the first of them."""
+        self.region = room.region
+        self.now = [*now]
         self.next: list[str] = []
         self.copies: list[tuple[str, str, int]] = []
         self.skipped: dict[int, bool] = {}
-        at = region.memory.inside.get(step.number, 0)
-        for k, value in enumerate(results):
-            size = value.size * value.dtype.itemsize
-            region.copy(self.now[k], region.pointer(init[k]), size)
+        for k, (place, value) in enumerate(zip(now, values, strict=True)):
             if body.passes_on(first + k, k):
                 self.skipped[k] = True
             if k in self.skipped or body.overwrites(first + k, k):
-                self.next.append(self.now[k])
+                self.next.append(place)
                 continue
-            beside = region.new(f"getelementptr i8, ptr %scratch, i64 {at}")
-            at += _bytes_of(value)
-            self.next.append(beside)
-            self.copies.append((self.now[k], beside, size))
-        self.end = at
+            self.next.append(room.take(bytes_of(value)))
+            self.copies.append((place, self.next[-1], value.size * value.dtype.itemsize))
 
     def advance(self) -> None:
         """What was put beside the state becomes the state."""
@@ -76,7 +91,18 @@ class _State:
             self.region.copy(target, source, size)
 
 
-def _turns_between_polls(body: Lowered) -> int:
+def _started(
+    region: Printing, step: Value, body: Printing, results: Any, first: int, init: Any
+) -> tuple[State, Room]:
+    """The state of a loop in the memory of its results, begun with what is given."""
+    room = Room(region, region.memory.inside.get(step.number, 0))
+    now = [region.pointer(value) for value in results]
+    for place, source, value in zip(now, init, results, strict=True):
+        region.copy(place, region.pointer(source), value.size * value.dtype.itemsize)
+    return State(body, now, results, first, room), room
+
+
+def turns_between_polls(body: Lowered) -> int:
     """How many turns take about as long as a user should wait for an answer to Ctrl-C."""
     return max(1, _PATIENCE // max(1, 4 * _work(body)))
 
@@ -95,7 +121,7 @@ def _work(body: Lowered) -> int:
     return min(total, 10**18)
 
 
-def _poll(region: Printing, turn: str, every: int) -> None:
+def poll(region: Printing, turn: str, every: int) -> None:
     """Ask every so many turns whether to stop."""
     rest = region.new(f"urem i64 {turn}, {every}")
     due = region.new(f"icmp eq i64 {rest}, {every - 1}")
@@ -108,7 +134,8 @@ def _poll(region: Printing, turn: str, every: int) -> None:
     region.lines += [f"  br label %polled{n}", f"polled{n}:"]
 
 
-def _call(region: Printing, name: str, table: str, scratch: str) -> None:
+def call_body(region: Printing, name: str, table: str, scratch: str) -> None:
+    """Run a body's function; end where it ends before its time."""
     code = region.new(f"call i32 {name}(ptr {table}, ptr {scratch}, ptr %context)")
     region.leave_if(f"icmp ne i32 {code}, 0", code)
 
@@ -117,12 +144,12 @@ def _scan(region: Printing, step: Value, call: Scan, body: Printing, results: An
     operands = step.operands
     consts, carry = call.consts, call.carry
     init, xs = operands[consts : consts + carry], operands[consts + carry :]
-    state = _State(region, step, body, results[:carry], consts, init)
+    state, room = _started(region, step, body, results[:carry], consts, init)
     if call.length == 0:
         return
     name = region.text.name("body")
     body.print(name, state.skipped)
-    scratch = region.new(f"getelementptr i8, ptr %scratch, i64 {state.end}")
+    scratch = room.take(0)
     fixed = [region.pointer(v) for v in operands[:consts]]
     rows = [*xs, *results[carry:]]
     # Rows are entered anew on every turn; their first addresses hold the places.
@@ -133,7 +160,9 @@ def _scan(region: Printing, step: Value, call: Scan, body: Printing, results: An
     first_y = first_x + len(xs) + carry
     places = [first_x + k for k in range(len(xs))]
     places += [first_y + k for k in range(len(rows) - len(xs))]
-    turn = _open(region, call.length)
+    if body.before:
+        call_body(region, before(name), table, scratch)
+    turn = open_loop(region, call.length)
     number = turn
     if call.reverse:
         number = region.new(f"sub i64 {call.length - 1}, {turn}")
@@ -141,15 +170,15 @@ def _scan(region: Printing, step: Value, call: Scan, body: Printing, results: An
         size = value.size // max(1, value.shape[0]) * value.dtype.itemsize
         offset = region.new(f"mul i64 {number}, {size}")
         region.put(table, place, region.new(f"getelementptr i8, ptr {start}, i64 {offset}"))
-    _call(region, name, table, scratch)
+    call_body(region, name, table, scratch)
     state.advance()
-    every = _turns_between_polls(call.body)
+    every = turns_between_polls(call.body)
     if every < call.length:
-        _poll(region, turn, every)
+        poll(region, turn, every)
     _close(region, turn, call.length)
 
 
-def _open(region: Printing, length: int) -> str:
+def open_loop(region: Printing, length: int) -> str:
     """Begin a counted loop; its counter lies in memory until LLVM finds it a register."""
     region.count += 1
     n = region.count
@@ -173,27 +202,25 @@ def _while(
     operands = step.operands
     condition, body = bodies
     init = operands[call.seen + call.consts :]
-    state = _State(region, step, body, results, call.consts, init)
+    state, room = _started(region, step, body, results, call.consts, init)
     test, name = region.text.name("condition"), region.text.name("body")
     condition.print(test, {})
     body.print(name, state.skipped)
-    answer = region.new(f"getelementptr i8, ptr %scratch, i64 {state.end}")
-    inner = region.new(f"getelementptr i8, ptr %scratch, i64 {state.end + _ALIGN}")
-    below = -(-condition.memory.scratch // _ALIGN) * _ALIGN
-    outer = region.new(f"getelementptr i8, ptr {inner}, i64 {below}")
+    answer, inner = room.take(1), room.take(condition.memory.scratch)
+    outer = room.take(body.memory.scratch)
     seen = [region.pointer(v) for v in operands[: call.seen]]
     fixed = [region.pointer(v) for v in operands[call.seen : call.seen + call.consts]]
     asked = region.table([*seen, *state.now, answer])
     table = region.table([*fixed, *state.now, *state.next])
-    turn = _open(region, 0)
-    _call(region, test, asked, inner)
+    turn = open_loop(region, 0)
+    call_body(region, test, asked, inner)
     byte = region.new(f"load i8, ptr {answer}")
     more = region.new(f"icmp ne i8 {byte}, 0")
     n = turn.removeprefix("%now")
     region.lines += [f"  br i1 {more}, label %again{n}, label %over{n}", f"again{n}:"]
-    _call(region, name, table, outer)
+    call_body(region, name, table, outer)
     state.advance()
-    _poll(region, turn, _turns_between_polls(call.body))
+    poll(region, turn, turns_between_polls(call.body))
     after = region.new(f"add i64 {turn}, 1")
     region.lines += [f"  store i64 {after}, ptr %turns{n}", f"  br label %turn{n}", f"over{n}:"]
 
@@ -212,6 +239,6 @@ def _branch(region: Printing, step: Value, bodies: Sequence[Printing], results: 
         name = region.text.name("branch")
         body.print(name, {})
         region.lines.append(f"{label}:")
-        _call(region, name, table, scratch)
+        call_body(region, name, table, scratch)
         region.lines.append(f"  br label %joined{n}")
     region.lines.append(f"joined{n}:")

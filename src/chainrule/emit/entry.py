@@ -47,6 +47,30 @@ def entry_text(at: Layout) -> str:
     return "\n\n".join((*parts, _nested(at), _call(at), _vector(at)))
 
 
+def detour_text(at: Layout) -> str:
+    """The module that defines `@detour`, which leaves a call to what is written in Python."""
+    return "\n\n".join((_python(), _detour(at)))
+
+
+def _detour(at: Layout) -> str:
+    """The same as `@vector` before anything is planned: the fallback does it all."""
+    code = Code("ptr @detour(ptr %self, ptr %args, i64 %nargs, ptr %kwnames)")
+    target = code.load("ptr", "%self", at.target)
+    code.compare("ne", "ptr", target, "null", "none")
+    plan = code.load("ptr", code.load("ptr", target, at.tuple_items), at.array_data)
+    table = code.word(plan, API, "ptr")
+    api(code, table, "Py_IncRef", "void", f"ptr {target}")
+    nargs = code.value(f"and i64 %nargs, {2**63 - 1}")
+    fallback = code.word(plan, FALLBACK, "ptr")
+    inside = f"ptr {table}, ptr {fallback}, ptr %args, i64 {nargs}, ptr %kwnames"
+    result = code.value(f"call ptr @python({inside})")
+    api(code, table, "Py_DecRef", "void", f"ptr {target}")
+    code.line(f"ret ptr {result}")
+    code.label("none")
+    code.line("ret ptr null")
+    return code.text()
+
+
 def _vector(at: Layout) -> str:
     """What Python calls when the object is one of ours (PEP 590), whose target may change."""
     code = Code("ptr @vector(ptr %self, ptr %args, i64 %nargs, ptr %kwnames)")
@@ -113,8 +137,9 @@ def _call(at: Layout) -> str:
     with code.loop(outputs) as k:
         record, place = code.place(RECORD, records, k), code.place("ptr", results, k)
         object_, slot = code.place("ptr", made, k), code.place("i64", spaces, k)
-        inside = f"ptr {record}, ptr {table}, ptr {place}, ptr {object_}, ptr {slot}"
-        code.need(code.value(f"call i1 @make({inside})"), "short")
+        inside = f"ptr {plan}, ptr {table}, ptr %args, ptr {addresses}, ptr {record}, "
+        inside += f"ptr {place}, ptr {object_}, ptr {slot}"
+        code.need(code.value(f"call i1 @result({inside})"), "short")
     created = code.block
     code.jump("ready")
     code.label("short")
@@ -163,7 +188,7 @@ def _call(at: Layout) -> str:
 
 def _nested(at: Layout) -> str:
     """Results put together as tuples of tuples; null, and nothing left, where memory ran out."""
-    code = Code("internal ptr @nested(ptr %plan, ptr %api, ptr %made)")
+    code = Code("internal ptr @nested(ptr %plan, ptr %api, ptr %made)", inline=True)
     rows, table = code.word("%plan", NEST), code.word("%plan", NEST_TABLE, "ptr")
     stack = code.value(f"alloca ptr, i64 {rows}")
     height, taken = code.value("alloca i64"), code.value("alloca i64")
@@ -246,7 +271,7 @@ def _report(at: Layout) -> str:
 
 def _execute() -> str:
     """Run the program on its arguments, with a context and scratch memory of this call's own."""
-    code = Code("internal i32 @execute(ptr %plan, ptr %api, ptr %addresses)")
+    code = Code("internal i32 @execute(ptr %plan, ptr %api, ptr %addresses)", inline=True)
     slots = code.word("%plan", CONTEXT)
     table = code.word("%plan", CONTEXT_TABLE, "ptr")
     context = code.value(f"alloca ptr, i64 {slots}")

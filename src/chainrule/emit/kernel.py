@@ -38,7 +38,8 @@ class KernelPrinter(LanePrinter):
     ) -> None:
         super().__init__(nest, plan, library, places)
         self.name = name
-        self.order = list(range(len(nest.domain)))
+        # Outermost first; what is folded stays inside.
+        self.order = sorted(range(len(nest.domain)), key=lambda k: (k != plan.outermost, k))
         self.entry = Section()
         self.block = "entry"
         self.base: dict[int, Node] = {}  # where the loop over each axis stands
@@ -105,31 +106,36 @@ class KernelPrinter(LanePrinter):
 
     def _stretch(self, depth: int, axis: int, low: int, high: int) -> None:
         """One stretch of a counter: whole rounds in a loop, then the rest."""
-        lanes = self.plan.lanes if axis == self.plan.vector else 1
-        step = self.plan.unroll[axis] * lanes
-        rounds = (high - low) // step
-        if rounds:
-            self._round(depth, axis, low, low + rounds * step, step, self.plan.unroll[axis])
-        low += rounds * step
-        if low < high:
-            if axis == self.plan.vector:
-                self.rest = (high - low) % lanes or None
-            self._round(depth, axis, low, high, high - low, -(-(high - low) // lanes))
-            if axis == self.plan.vector:
-                self.rest = None
+        whole = high - (high - low) % self._step_of(axis)
+        self._rounds(depth, axis, low, whole)
+        self._remainder(depth, axis, whole, high)
 
-    def _round(self, depth: int, axis: int, low: int, high: int, step: int, tile: int) -> None:
-        self.tile[axis] = tile
-        if high - low == step:
+    def _step_of(self, axis: int) -> int:
+        """How far a counter goes in one round."""
+        return self.plan.unroll[axis] * (self.plan.lanes if axis == self.plan.vector else 1)
+
+    def _rounds(self, depth: int, axis: int, low: int, high: int) -> None:
+        """Whole rounds: one by itself, or several in a loop."""
+        step = self._step_of(axis)
+        self.tile[axis] = self.plan.unroll[axis]
+        if high - low > step:
+            self._loop(depth, axis, str(low), str(high), step)
+        elif high > low:
             self.base[axis] = self.graph.const(low, "i64")
             self._axis(depth + 1)
-        elif depth == 0:
-            self._outermost(axis, low, high, step)
-        else:
-            self._loop(depth, axis, str(low), str(high), step)
 
-    def _outermost(self, axis: int, low: int, high: int, step: int) -> None:
-        self._loop(0, axis, str(low), str(high), step)
+    def _remainder(self, depth: int, axis: int, low: int, high: int) -> None:
+        """What is less than a round."""
+        if low == high:
+            return
+        lanes = self.plan.lanes if axis == self.plan.vector else 1
+        if axis == self.plan.vector:
+            self.rest = (high - low) % lanes or None
+        self.tile[axis] = -(-(high - low) // lanes)
+        self.base[axis] = self.graph.const(low, "i64")
+        self._axis(depth + 1)
+        if axis == self.plan.vector:
+            self.rest = None
 
     def _loop(self, depth: int, axis: int, low: str, high: str, step: int) -> None:
         """Turns from low to high."""
@@ -261,9 +267,9 @@ class KernelPrinter(LanePrinter):
         inner, folds, outer = self.stores
         later: list[tuple[Store, int | None]] = []
         terms: list[tuple[Fold, Node, tuple[int, ...], int | None]] = []
-        for combo in itertools.product(*[range(self.tile[a]) for a in self.order]):
+        for combo in itertools.product(*[range(self.tile[a]) for a in sorted(self.order)]):
             copy = 0
-            for axis in self.order[count:]:
+            for axis in range(count, len(self.order)):
                 copy = copy * self.plan.unroll[axis] + combo[axis]
             here = list(inner) if self.nest.extents else [*inner, *outer]
             nodes = [n for s in here for n in (s.node, s.offset)] + [f.node for f in folds]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 
 from chainrule.emit.function import Library
 from chainrule.emit.section import Level, Section
@@ -31,7 +32,7 @@ class LanePrinter:
         self.places = places
         self.graph = nest.graph
         self.buffers: dict[int, Value] = {}
-        self.count = itertools.count()
+        self.count: Iterator[int] = itertools.count()
         self.levels: list[Level] = []
         self.depth_of: dict[int, int] = {}  # of the loop over each axis
         self.counter: dict[int, str] = {}

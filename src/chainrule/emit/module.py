@@ -2,38 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from chainrule.emit import control
+from chainrule.emit.distribution import print_distribution
+from chainrule.emit.draw import print_draw
 from chainrule.emit.function import Definition, Library
 from chainrule.emit.kernel import KernelPrinter
-from chainrule.emit.region import CALLBACK, Printing, Text
+from chainrule.emit.linear import print_linked
+from chainrule.emit.product import print_product
+from chainrule.emit.region import CALLBACK, Printing, Text, before
+from chainrule.emit.reverse import print_back
 from chainrule.emit.serial import SerialPrinter
 from chainrule.emit.sharing import SharedPrinter
 from chainrule.emit.turn import TurnPrinter, turn_of
+from chainrule.loops.block import blocked
+from chainrule.loops.call import Branch, Linked, Product, Scan, While, WhileBack
 from chainrule.loops.cluster import Clusters, Kernel, cluster, memory_of
+from chainrule.loops.draw import Distribution, Philox
+from chainrule.loops.layout import laid_out
 from chainrule.loops.lower import Callback, Lowered
-from chainrule.loops.memory import Memory, may_overwrite, plan_memory
+from chainrule.loops.memory import Memory, plan_memory
 from chainrule.loops.nest import nest_of
+from chainrule.loops.overwrite import Overwriting
 from chainrule.loops.pack import packed
 from chainrule.loops.schedule import Target, schedule
 from chainrule.loops.serial import serial_nest, serial_schedule
-from chainrule.loops.value import Branch, Scan, Value, While
+from chainrule.loops.steady import steady
+from chainrule.loops.value import Value
 
 
 @dataclass(frozen=True)
 class Module:
-    """LLVM text that exports `i32 @run(ptr arguments, ptr context)`; how much scratch it needs."""
+    """LLVM text that exports `i32 @run(ptr arguments, ptr context)`; how much scratch it needs.
+
+    `reused` are pairs of an output and the input that it may be written in place of; `links` says
+    whether routines of a library are called.
+    """
 
     text: str
     scratch: int
+    reused: tuple[tuple[int, int], ...] = ()
+    links: bool = False
 
 
-def module_of(lowered: Lowered, definitions: dict[str, Definition], target: Target) -> Module:
-    """Group, place, schedule and print a lowered program."""
+def module_of(
+    lowered: Lowered,
+    definitions: dict[str, Definition],
+    target: Target,
+    donated: Sequence[int] = (),
+) -> Module:
+    """Group, place, schedule and print a lowered program; `donated` inputs are given up."""
     text = Text(Library(definitions), target)
     region = Region(lowered, text)
     region.print("@program", {})
@@ -44,26 +66,36 @@ def module_of(lowered: Lowered, definitions: dict[str, Definition], target: Targ
         "  ret i32 %code",
         "}",
     ]
-    return Module("\n".join([text.library.text(), *text.parts, *lines, ""]), region.memory.scratch)
+    whole = "\n".join([text.library.text(), *text.parts, *lines, ""])
+    reused = tuple(region.overwriting.pairs(donated))
+    return Module(whole, region.memory.scratch, reused, text.links)
 
 
 class Region(Printing):
     """A program, or the body of a loop: `i32 (ptr arguments, ptr scratch, ptr context)`."""
 
-    def __init__(self, lowered: Lowered, text: Text) -> None:
+    def __init__(self, lowered: Lowered, text: Text, fixed: int = 0) -> None:
+        """`fixed`: of a loop's body, how many inputs are the same at every turn."""
         super().__init__(text)
         self.lowered = lowered
-        self.clusters: Clusters = cluster(packed(lowered.builder, text.target), lowered.outputs)
+        values = packed(lowered.builder, laid_out(lowered.builder, lowered.outputs), text.target)
+        self.clusters: Clusters = cluster(values, lowered.outputs)
         self.inside: dict[int, list[Region]] = {}
         for step in self.clusters.steps:
             if isinstance(step, Value) and step.how == "external":
-                self.inside[step.number] = [Region(body, text) for body in _bodies(step.call[0])]
+                call = step.call[0]
+                consts = call.consts if isinstance(call, Scan) else 0
+                self.inside[step.number] = [Region(body, text, consts) for body in _bodies(call)]
         needs = {
             number: sum(-(-r.memory.scratch // 64) * 64 for r in regions)
             + control.own_scratch(self._step(number))
             for number, regions in self.inside.items()
         }
-        self.memory: Memory = plan_memory(self.clusters, lowered.inputs, lowered.outputs, needs)
+        self.before, lasting = steady(self.clusters, lowered.inputs[:fixed], lowered.outputs)
+        self.memory: Memory = plan_memory(
+            self.clusters, lowered.inputs, lowered.outputs, needs, lasting
+        )
+        self.overwriting = Overwriting(self.clusters, lowered)
         self.named: set[int] = set()
         self.elsewhere: dict[int, str] = {}
 
@@ -72,8 +104,7 @@ class Region(Printing):
 
     def overwrites(self, given: int, made: int) -> bool:
         """Whether output `made` may be written where input `given` lies."""
-        inputs, outputs = self.lowered.inputs, self.lowered.outputs
-        return may_overwrite(self.clusters, inputs[given], outputs[made], outputs)
+        return self.overwriting.may(given, made)
 
     def passes_on(self, given: int, made: int) -> bool:
         """Whether an output is nothing but an input."""
@@ -93,25 +124,27 @@ class Region(Printing):
             "scatter": self._serial,
             "running": self._serial,
         }
+        if self.before:
+            for kernel in self.before:
+                self._kernel(kernel)
+            self._finish(before(name))
         for step in self.clusters.steps:
             if isinstance(step, Kernel):
-                self._kernel(step)
+                if step not in self.before:
+                    self._kernel(step)
             else:
                 printers[step.how](step)
         for value, argument in self.memory.copies:
             self._copy(value, argument)
-        self.text.parts.append(
-            "\n".join(
-                [
-                    f"define internal i32 {name}(ptr %arguments, ptr %scratch, ptr %context) "
-                    "nounwind {",
-                    *self.head,
-                    *self.lines,
-                    "  ret i32 0",
-                    "}",
-                ]
-            )
+        self._finish(name)
+
+    def _finish(self, name: str) -> None:
+        """Add what has been printed as a function, and begin another."""
+        start = (
+            f"define internal i32 {name}(ptr %arguments, ptr %scratch, ptr %context) nounwind {{"
         )
+        self.text.parts.append("\n".join([start, *self.head, *self.lines, "  ret i32 0", "}"]))
+        self.head, self.lines, self.named = [], [], set()
 
     def pointer(self, value: Value) -> str:
         """The address of a value's memory, worked out once at the beginning."""
@@ -141,6 +174,7 @@ class Region(Printing):
         if turn is not None:
             self._run(TurnPrinter(name, nest, turn, self.memory.places))
             return
+        nest = blocked(nest, self.text.target)
         plan = schedule(nest, self.text.target)
         self._run(SharedPrinter(name, nest, plan, self.text.library, self.memory.places))
 
@@ -159,6 +193,23 @@ class Region(Printing):
 
     def _external(self, value: Value) -> None:
         call, results = value.call
+        if isinstance(call, Philox):
+            print_draw(self, value, call)
+            return
+        if isinstance(call, Distribution):
+            print_distribution(self, value, call)
+            return
+        if isinstance(call, Linked):
+            self.text.links = True
+            print_linked(self, value, call, results)
+            return
+        if isinstance(call, Product):
+            self.text.links = True
+            print_product(self, value, call)
+            return
+        if isinstance(call, WhileBack):
+            print_back(self, value, call, self.inside[value.number], results)
+            return
         if not isinstance(call, Callback):
             control.print_loop(self, value, self.inside[value.number], results)
             return
@@ -183,6 +234,8 @@ def _bodies(call: object) -> list[Lowered]:
         return [call.body]
     if isinstance(call, While):
         return [call.condition, call.body]
+    if isinstance(call, WhileBack):
+        return [call.condition, call.body, call.back]
     return list(call.branches) if isinstance(call, Branch) else []
 
 

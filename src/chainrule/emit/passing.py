@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from chainrule.emit.code import Code
 from chainrule.emit.plan import (
     ARRAY,
@@ -29,9 +32,12 @@ from chainrule.emit.plan import (
     READABLE,
     RECORD,
     RETURN_TUPLE,
+    REUSE,
     SHAPE,
     TRUTH,
     TYPE,
+    VERSION_TABLE,
+    VERSIONS,
     WRITEABLE,
     Layout,
     api,
@@ -41,7 +47,8 @@ from chainrule.emit.plan import (
 
 def passing_text(at: Layout) -> str:
     """Functions that check arguments, and make or check what results are written into."""
-    parts = (_array(at), _input(at), _given(at), _overlap(), _make(at), _late(), _release())
+    parts = [_array(at), _input(at), _given(at), _overlap(), _make(at), _reused(at), _result(at)]
+    parts += [_late(), _release()]
     return "\n\n".join([*parts, _guard(at)])
 
 
@@ -68,7 +75,7 @@ def _array(at: Layout) -> str:
 
 def _input(at: Layout) -> str:
     """Where the numbers of an argument lie, or null where it isn't as recorded."""
-    code = Code("internal ptr @input(ptr %record, ptr %object, ptr %slot, ptr %api)")
+    code = Code("internal ptr @input(ptr %record, ptr %object, ptr %slot, ptr %api)", inline=True)
     kind = code.word("%record", KIND)
     code.line(f"switch i64 {kind}, label %array [i64 {NUMBER}, label %number")
     code.line(f"  i64 {INTEGER}, label %integer]")
@@ -162,7 +169,8 @@ def _make(at: Layout) -> str:
 
     Python's ints and truth values are made when their value is known; until then they're null.
     """
-    code = Code("internal i1 @make(ptr %record, ptr %api, ptr %address, ptr %object, ptr %slot)")
+    inside = "ptr %record, ptr %api, ptr %address, ptr %object, ptr %slot"
+    code = Code(f"internal i1 @make({inside})", inline=True)
     code.line(f"switch i64 {code.word('%record', KIND)}, label %later [i64 {NUMBER}, label %number")
     code.line(f"  i64 {ARRAY}, label %array]")
     code.label("number")
@@ -195,9 +203,62 @@ def _make(at: Layout) -> str:
     return code.text()
 
 
+def _reused(at: Layout) -> str:
+    """Whether an argument's array may be written: it's writeable, and shares memory with nothing.
+
+    Arguments are counted from 1.
+    """
+    code = Code("internal i1 @reused(ptr %plan, ptr %args, ptr %addresses, i64 %number)")
+    before = code.value("sub i64 %number, 1")
+    object_ = code.element("ptr", "%args", before)
+    flags = code.value(f"and i32 {code.load('i32', object_, at.array_flags)}, {WRITEABLE}")
+    code.compare("eq", "i32", flags, str(WRITEABLE), "no")
+    inputs, captured = code.word("%plan", INPUTS), code.word("%plan", CAPTURED)
+    table = code.word("%plan", INPUT_TABLE, "ptr")
+    data = code.element("ptr", "%addresses", before)
+    size = code.word(code.place(RECORD, table, before), BYTES)
+    rest = code.value(f"sub i64 {inputs}, %number")
+    later, behind = code.place(RECORD, table, "%number"), code.place("ptr", "%addresses", "%number")
+    others = code.word("%plan", CAPTURED_TABLE, "ptr")
+    for records, count, first in (
+        (table, before, "%addresses"),
+        (later, rest, behind),
+        (others, captured, code.place("ptr", "%addresses", inputs)),
+    ):
+        inside = f"ptr {data}, i64 {size}, ptr {records}, i64 {count}, ptr {first}"
+        code.need(code.value(f"xor i1 {code.value(f'call i1 @overlap({inside})')}, true"), "no")
+    code.line("ret i1 true")
+    code.label("no")
+    code.line("ret i1 false")
+    return code.text()
+
+
+def _result(at: Layout) -> str:
+    """A result's object: an argument that was given up for it, where that's possible, or new."""
+    code = Code(
+        "internal i1 @result(ptr %plan, ptr %api, ptr %args, ptr %addresses, ptr %record, "
+        "ptr %address, ptr %object, ptr %slot)",
+        inline=True,
+    )
+    number = code.word("%record", REUSE)
+    code.compare("ne", "i64", number, "0", "new")
+    inside = f"ptr %plan, ptr %args, ptr %addresses, i64 {number}"
+    code.need(code.value(f"call i1 @reused({inside})"), "new")
+    before = code.value(f"sub i64 {number}, 1")
+    given = code.element("ptr", "%args", before)
+    api(code, "%api", "Py_IncRef", "void", f"ptr {given}")
+    code.store(f"ptr {given}", "%object")
+    code.store(f"ptr {code.element('ptr', '%addresses', before)}", "%address")
+    code.line("ret i1 true")
+    code.label("new")
+    inside = "ptr %record, ptr %api, ptr %address, ptr %object, ptr %slot"
+    code.line(f"ret i1 {code.value(f'call i1 @make({inside})')}")
+    return code.text()
+
+
 def _late() -> str:
     """Make the ints and truth values; false when there is no memory."""
-    code = Code("internal i1 @late(ptr %plan, ptr %api, ptr %made, ptr %slots)")
+    code = Code("internal i1 @late(ptr %plan, ptr %api, ptr %made, ptr %slots)", inline=True)
     records = code.word("%plan", OUTPUT_TABLE, "ptr")
     with code.loop(code.word("%plan", OUTPUTS)) as k:
         place, slot = code.place("ptr", "%made", k), code.place("i64", "%slots", k)
@@ -238,13 +299,21 @@ def _release() -> str:
 
 def _guard(at: Layout) -> str:
     """Whether every name and cell that the program was traced with still means the same object."""
-    code = Code("internal i1 @guard(ptr %plan, ptr %api)")
-    names, cells = code.word("%plan", NAME_TABLE, "ptr"), code.word("%plan", CELL_TABLE, "ptr")
+    code = Code("internal i1 @guard(ptr %plan, ptr %api)", inline=True)
+    if at.dict_version:
+        _unchanged(code, at)
+    names = code.word("%plan", NAME_TABLE, "ptr")
     with code.loop(code.word("%plan", NAMES)) as k:
         row = code.place("[3 x i64]", names, k)
         scope, key = code.word(row, 0, "ptr"), code.word(row, 1, "ptr")
         found = api(code, "%api", "PyDict_GetItemWithError", "ptr", f"ptr {scope}, ptr {key}")
         code.compare("eq", "ptr", found, code.word(row, 2, "ptr"), "no")
+    if at.dict_version:
+        with _versions(code, at) as (row, version):
+            code.store(f"i64 {version}", row, 8)
+    code.jump("found")
+    code.label("found")
+    cells = code.word("%plan", CELL_TABLE, "ptr")
     with code.loop(code.word("%plan", CELLS)) as k:
         row = code.place("[2 x i64]", cells, k)
         found = code.load("ptr", code.word(row, 0, "ptr"), at.cell_content)
@@ -254,3 +323,20 @@ def _guard(at: Layout) -> str:
     api(code, "%api", "PyErr_Clear", "void", "")
     code.line("ret i1 false")
     return code.text()
+
+
+def _unchanged(code: Code, at: Layout) -> None:
+    """Nothing need be looked up in dicts that haven't changed since the last time."""
+    with _versions(code, at) as (row, version):
+        code.compare("eq", "i64", version, code.word(row, 1), "look")
+    code.jump("found")
+    code.label("look")
+
+
+@contextmanager
+def _versions(code: Code, at: Layout) -> Iterator[tuple[str, str]]:
+    """What follows for each dict that names are looked up in: its row, and its version."""
+    rows = code.word("%plan", VERSION_TABLE, "ptr")
+    with code.loop(code.word("%plan", VERSIONS)) as k:
+        row = code.place("[2 x i64]", rows, k)
+        yield row, code.load("i64", code.word(row, 0, "ptr"), at.dict_version)

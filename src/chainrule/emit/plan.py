@@ -14,12 +14,14 @@ FALLBACK, FAILED, RUN, API, SWITCH, SCRATCH, FLAGS = range(7)
 INPUTS, INPUT_TABLE, CAPTURED, CAPTURED_TABLE, OUTPUTS, OUTPUT_TABLE = range(7, 13)
 CONTEXT, CONTEXT_TABLE, NAMES, NAME_TABLE, CELLS, CELL_TABLE = range(13, 19)
 NEST, NEST_TABLE = 19, 20  # how results nest: −1 takes the next one, n makes a tuple of the last n
-PLAN_WORDS = 21
+VERSIONS, VERSION_TABLE = 21, 22  # rows: a dict that names are looked up in, its version then
+PLAN_WORDS = 23
 
 # Words of a record, of which the tables of inputs, captured arrays and outputs consist.
-KIND, TYPE, DESCR, NDIM, SHAPE, BYTES, MAKE, MADE, OFFSET, ADDRESS = range(10)
-RECORD_WORDS = 10
+KIND, TYPE, DESCR, NDIM, SHAPE, BYTES, MAKE, MADE, OFFSET, ADDRESS, REUSE = range(11)
+RECORD_WORDS = 11
 RECORD = f"[{RECORD_WORDS} x i64]"
+# REUSE, of a result: 1 + the number of the argument in whose array it is written, or 0.
 # What KIND says: a number inside an object (OFFSET bytes from its start), a Python int, an array,
 # one of NumPy's two truth values.
 NUMBER, INTEGER, ARRAY, TRUTH = range(4)
@@ -82,6 +84,7 @@ class Layout:
     array_shape: int
     array_descr: int
     array_flags: int
+    dict_version: int  # a word that changes whenever a dict does; 0 where there is none
 
     @property
     def size(self) -> int:

@@ -6,11 +6,12 @@ threads at once.
 Which thread does which chunk is a matter of luck, so chunks must not depend on each other; how the
 work is cut into them is the caller's business, and must not depend on the number of threads.
 
-One word, the ticket, says what is to do: the number of the job in its upper half, how many chunks
-are left in its lower one. A chunk is taken by counting the ticket down with compare-and-exchange,
-which fails if there is another job meanwhile. A worker without work spins for a moment, then
-sleeps. A call that finds the pool busy, from another thread or from within a chunk, does its
-chunks itself.
+One word, the ticket, says what is to do: the number of the job in its upper half, the first chunk
+that is left and the end of those in its lower two quarters. A chunk is taken by compare-and-
+exchange of the ticket, which fails if there is another job meanwhile. Workers take the first, the
+caller takes the last: so the same part of an array mostly meets the same thread from one loop to
+the next, and is in its cache. A worker without work spins for a moment, then sleeps. A call that
+finds the pool busy, from another thread or from within a chunk, does its chunks itself.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ TICKET, DONE, BUSY, SLEEPERS = 0, 8, 16, 24
 FUNCTION, DATA, STARTED, WANTED, QUIT = 32, 33, 34, 35, 36
 MUTEX, CONDITION, SIGNALS = 40, 72, 104  # room for any system's, which are below 256 bytes
 STATE_WORDS = 136
+
+_MOST = 2**16 - 1  # chunks of a job that is shared
 
 # About 50 µs of waiting for the next job; and 10 µs for the last chunks of this one, before others
 # are let go first: a chunk that takes longer may be waiting for the very processor this one is on.
@@ -75,7 +78,8 @@ def pool_text(system: System) -> str:
     """
     head = [_DECLARATIONS, system.pause_declaration]
     head.append(f"@state = internal global [{STATE_WORDS} x i64] zeroinitializer, align 64")
-    functions = (_serial(), _help(), _worker(system), _start(system), _parallel(system))
+    help_ = (_help("help", from_the_end=False), _help("finish", from_the_end=True))
+    functions = (_serial(), *help_, _worker(system), _start(system), _parallel(system))
     return "\n\n".join([*head, *functions, _configure(), _stop(), _workers()])
 
 
@@ -100,8 +104,15 @@ def _count(code: Code, word: int, how: str) -> None:
     code.value(f"atomicrmw {how} ptr {_at(code, word)}, i64 1 seq_cst")
 
 
-def _left(code: Code, ticket: str) -> str:
-    return code.value(f"and i64 {ticket}, {2**32 - 1}")
+def _ends(code: Code, ticket: str) -> tuple[str, str]:
+    """The first chunk that is left, and the end of those."""
+    first = code.value(f"and i64 {code.value(f'lshr i64 {ticket}, 16')}, {_MOST}")
+    return first, code.value(f"and i64 {ticket}, {_MOST}")
+
+
+def _some_left(code: Code, ticket: str) -> str:
+    first, end = _ends(code, ticket)
+    return code.value(f"icmp ult i64 {first}, {end}")
 
 
 def _serial() -> str:
@@ -112,19 +123,22 @@ def _serial() -> str:
     return code.text()
 
 
-def _help() -> str:
+def _help(name: str, from_the_end: bool) -> str:
     """Do chunks until none is left."""
-    code = Code("internal void @help()")
+    code = Code(f"internal void @{name}()")
     code.jump("next")
     code.label("next")
     ticket = _load(code, TICKET)
-    left = _left(code, ticket)
-    code.compare("ne", "i64", left, "0", "done")
+    first, end = _ends(code, ticket)
+    code.compare("ult", "i64", first, end, "done")
     # They belong to this ticket if it can be taken: they change only while nothing is left.
     function = _load(code, FUNCTION, "ptr", "monotonic")
     data = _load(code, DATA, "ptr", "monotonic")
-    chunk = code.value(f"sub i64 {left}, 1")
-    after = code.value(f"sub i64 {ticket}, 1")
+    if from_the_end:
+        chunk = code.value(f"sub i64 {end}, 1")
+        after = code.value(f"sub i64 {ticket}, 1")
+    else:
+        chunk, after = first, code.value(f"add i64 {ticket}, {2**16}")
     exchange = f"cmpxchg ptr {_at(code, TICKET)}, i64 {ticket}, i64 {after} seq_cst seq_cst"
     taken = code.value(f"extractvalue {{i64, i1}} {code.value(exchange)}, 1")
     code.need(taken, "next")
@@ -146,7 +160,7 @@ def _worker(system: System) -> str:
     again = f"%{code.name('n')}"
     count = code.value(f"phi i64 [0, %awake], [{again}, %idle]")
     code.compare("eq", "i64", _load(code, QUIT), "0", "end")
-    code.compare("eq", "i64", _left(code, _load(code, TICKET)), "0", "awake")
+    code.need(code.value(f"xor i1 {_some_left(code, _load(code, TICKET))}, true"), "awake")
     code.compare("ult", "i64", count, str(_SPINS), "tired")
     code.line(system.pause)
     code.jump("idle")
@@ -163,7 +177,7 @@ def _worker(system: System) -> str:
     code.jump("check")
     code.label("check")
     code.compare("eq", "i64", _load(code, QUIT), "0", "rise")
-    code.compare("eq", "i64", _left(code, _load(code, TICKET)), "0", "rise")
+    code.need(code.value(f"xor i1 {_some_left(code, _load(code, TICKET))}, true"), "rise")
     code.line(f"call i32 @pthread_cond_wait(ptr {condition}, ptr {mutex})")
     code.jump("check")
     code.label("rise")
@@ -203,7 +217,7 @@ def _start(system: System) -> str:
 def _parallel(system: System) -> str:
     code = Code("void @parallel(ptr %function, ptr %data, i64 %chunks)")
     code.compare("ugt", "i64", "%chunks", "1", "serial")
-    code.compare("ult", "i64", "%chunks", str(2**32), "serial")
+    code.compare("ule", "i64", "%chunks", str(_MOST), "serial")
     code.compare("ne", "i64", _load(code, WANTED), "0", "serial")
     exchange = f"cmpxchg ptr {_at(code, BUSY)}, i64 0, i64 1 seq_cst seq_cst"
     code.need(code.value(f"extractvalue {{i64, i1}} {code.value(exchange)}, 1"), "serial")
@@ -226,7 +240,7 @@ def _parallel(system: System) -> str:
     code.jump("work")
 
     code.label("work")
-    code.line("call void @help()")
+    code.line("call void @finish()")
     code.jump("wait")
     code.label("wait")
     again = f"%{code.name('n')}"

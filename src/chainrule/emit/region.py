@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from chainrule.emit.function import Library
+from chainrule.loops.cluster import Kernel
 from chainrule.loops.memory import Memory
 from chainrule.loops.schedule import Target
 from chainrule.loops.value import Value
 
 # What a context holds behind scratch memory, by slot.
-CALLBACK, POLL, PARALLEL = 1, 2, 3
+CALLBACK, POLL, PARALLEL, LINKED = 1, 2, 3, 4
+
+
+def before(name: str) -> str:
+    """The function that a loop calls once before it calls that of its body at every turn."""
+    return f"{name}.before"
 
 
 class Text:
@@ -18,6 +26,7 @@ class Text:
         self.library = library
         self.target = target
         self.parts: list[str] = []
+        self.links = False  # whether routines of a library are called
         self.count = 0
 
     def name(self, what: str) -> str:
@@ -29,6 +38,7 @@ class Printing:
     """A function `i32 (ptr arguments, ptr scratch, ptr context)` in the making."""
 
     memory: Memory
+    before: Sequence[Kernel] = ()  # what a loop runs once for all turns, as `before(name)`
 
     def __init__(self, text: Text) -> None:
         self.text = text

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from chainrule.emit.lanes import Places
+from chainrule.emit.section import Section
+from chainrule.emit.sharing import call_parts, part_text
 from chainrule.emit.text import memory_kind, scalar_name, type_name
 from chainrule.loops.nest import Nest, Store, affine
 from chainrule.loops.scalar import Node, bits_of
@@ -14,6 +17,8 @@ from chainrule.loops.schedule import Target
 from chainrule.loops.value import Value
 
 _LEAST = 4096  # entries; for fewer, plain loops do
+_SHARED = 65536  # entries that are worth sharing out
+_MOST_CHUNKS = 64
 
 
 @dataclass(frozen=True)
@@ -60,8 +65,9 @@ class TurnPrinter:
         self.turn = turn
         self.places = places
         self.buffers: list[Value] = list(dict.fromkeys([turn.load.attr, turn.store.target]))
+        self.entry = Section()
         self.lines: list[str] = []
-        self.count = itertools.count()
+        self.count: Iterator[int] = itertools.count()
         self.block = "entry"
 
     @property
@@ -73,34 +79,72 @@ class TurnPrinter:
         return self.places.get(value.number, ("literal", 0))
 
     def text(self) -> str:
-        """The function."""
-        counters: dict[int, str] = {}
+        """The function, after the one that its threads run."""
         others = [k for k in range(len(self.nest.domain)) if k not in self._square()]
-        self._loops([*others, self.turn.across, self.turn.down], counters)
+        axes = [*others, self.turn.across, self.turn.down]
+        rounds = -(-self.nest.domain[axes[0]] // self._step_of(axes[0]))
+        shared = math.prod(self.nest.domain) >= _SHARED and rounds > 1
+        each = -(-rounds // _MOST_CHUNKS)
+        part = self._part(axes, each) if shared else ""
+        if part:
+            call_parts(self, f"{self.name}.part0", "null", -(-rounds // each))
+        else:
+            self._loops(axes, {})
         given = ["ptr %scratch", "ptr %context", *[f"ptr %b{v.number}" for v in self.arguments]]
         head = [f"define internal void {self.name}({', '.join(given)}) nounwind {{", "entry:"]
-        head += [
+        head += [] if part else self._scratch_lines()
+        head += [f"  {line}" for line in self.entry.lines()]
+        return "\n".join([part, *head, *self.lines, "  ret void", "}"])
+
+    def _part(self, axes: list[int], each: int) -> str:
+        """The function of one chunk: so many rounds of the outermost loop."""
+        axis, *inner = axes
+        step, extent = self._step_of(axis), self.nest.domain[axis]
+        begin = self._new(f"mul i64 %chunk, {each * step}")
+        end = self._new(f"add i64 {begin}, {each * step}")
+        late = self._new(f"icmp ugt i64 {end}, {extent}")
+        end = self._new(f"select i1 {late}, i64 {extent}, i64 {end}")
+        self._loop(axis, begin, end, inner, {})
+        text = part_text(
+            f"{self.name}.part0", self.arguments, [*self._scratch_lines(), *self.lines]
+        )
+        self.lines, self.block = [], "entry"
+        return text
+
+    def _scratch_lines(self) -> list[str]:
+        """The addresses of the buffers in scratch memory."""
+        return [
             f"  %b{v.number} = getelementptr i8, ptr %scratch, i64 {self._place(v)[1]}"
             for v in self.buffers
             if self._place(v)[0] == "scratch"
         ]
-        return "\n".join([*head, *self.lines, "  ret void", "}"])
+
+    def _step_of(self, axis: int) -> int:
+        return self.turn.lanes if axis in self._square() else 1
 
     def _square(self) -> tuple[int, int]:
         return self.turn.down, self.turn.across
 
     def _new(self, right: str) -> str:
         name = f"%t{next(self.count)}"
-        self.lines.append(f"  {name} = {right}")
+        self._line(f"{name} = {right}")
         return name
+
+    def _line(self, line: str) -> None:
+        self.lines.append(f"  {line}")
 
     def _loops(self, axes: list[int], counters: dict[int, str]) -> None:
         if not axes:
             self._square_at(counters)
             return
         axis, *inner = axes
-        extent = self.nest.domain[axis]
-        step = self.turn.lanes if axis in self._square() else 1
+        self._loop(axis, "0", str(self.nest.domain[axis]), inner, counters)
+
+    def _loop(
+        self, axis: int, low: str, high: str, inner: list[int], counters: dict[int, str]
+    ) -> None:
+        """Rounds from low to high, and the loops inside."""
+        extent, step = self.nest.domain[axis], self._step_of(axis)
         n = next(self.count)
         before = self.block
         self.lines += [f"  br label %loop{n}", f"loop{n}:"]
@@ -114,9 +158,9 @@ class TurnPrinter:
             late = self._new(f"icmp ugt i64 %i{n}, {last}")
             counters[axis] = self._new(f"select i1 {late}, i64 {last}, i64 %i{n}")
         self._loops(inner, counters)
-        self.lines[place] = f"  %i{n} = phi i64 [ 0, %{before} ], [ %i{n}.next, %{self.block} ]"
+        self.lines[place] = f"  %i{n} = phi i64 [ {low}, %{before} ], [ %i{n}.next, %{self.block} ]"
         self.lines.append(f"  %i{n}.next = add nuw nsw i64 %i{n}, {step}")
-        more = self._new(f"icmp ult i64 %i{n}.next, {extent}")
+        more = self._new(f"icmp ult i64 %i{n}.next, {high}")
         self.lines += [f"  br i1 {more}, label %loop{n}, label %done{n}", f"done{n}:"]
         self.block = f"done{n}"
 

@@ -32,7 +32,7 @@ def digest(program: Program) -> bytes | None:
 
 
 def _program(program: Program) -> Iterator[bytes]:
-    yield b"program"
+    yield b"quiet program" if program.quiet else b"program"
     for var in (*program.inputs, *(var for var, _ in program.captured)):
         yield from _operand(var)
     yield b"does"

@@ -41,14 +41,19 @@ class Linear:
     other one. It returns one cotangent, or a tuple of them when `args` names several.
 
     `selects` says that some entries of an operand may not reach the output at all, so that an
-    infinite derivative behind them must not count. `gather` adds many transposes of one operand at
-    once: `gather(type, [(g, operands, params), …])`. `args=None` means every operand.
+    infinite derivative behind them must not count; `whole(*others, **params)`, that all of them do
+    if the result has the operand's shape. `parts` says that there are two operands and each entry
+    of the result is that entry of one of them, once both have its shape. `gather` adds many
+    transposes of one operand at once: `gather(type, [(g, operands, params), …])`. `args=None`
+    means every operand.
     """
 
     transpose: Rule
     args: tuple[int, ...] | None = (0,)
     selects: bool = False
     gather: Rule | None = None
+    parts: bool = False
+    whole: Rule | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,8 +18,11 @@ _DEPTH = 40  # longest chain that is written out in one place
 _COSTLY = 8  # what is worth remembering instead of computing it twice, in operations
 _COSTS = {"call": 20, "div": 8, "sqrt": 8, "rem": 8, "const": 0, "index": 0, "read": 0}
 _LOOKBACK = 12  # kernels that a root may still join
+_LARGE = 2**20  # entries that no cache holds
 _STRAIGHT = 400  # nodes of straight-line code in one function: LLVM is quadratic beyond
 _RAGGED = 16  # one-dimensional loops may be this much shorter than the longest in their kernel
+_WIDE = 256  # bytes of a row from which on its columns are summed while it's made
+_TURNED = 4096  # entries of a copy that turns memory over, from which on it has a loop of its own
 
 
 @dataclass(eq=False)
@@ -36,7 +39,9 @@ class Kernel:
     late: set[int] = field(default_factory=set)  # roots that are known after the folds only
     touched: set[int] = field(default_factory=set)  # whose memory is read or written
     ragged: bool = False  # some inner roots end earlier than others
+    alone: bool = False  # nothing else may join
     work: int = 0  # nodes of all expressions
+    turned: set[int] = field(default_factory=set)  # roots of two axes, whose counters are exchanged
 
     @property
     def domain(self) -> Shape:
@@ -76,9 +81,9 @@ class Clusters:
 
 def cluster(values: Sequence[Value], outputs: Sequence[Value]) -> Clusters:
     """Choose the roots and group them; once more where something costly fell between kernels."""
-    roots = _first_roots(values, outputs)
+    roots = first_roots(values, outputs)
     for _ in range(3):
-        expander = _Expander(roots)
+        expander = Expander(roots)
         steps, where = _grouped(values, expander, roots)
         more = _torn(expander, where) - roots
         if not more:
@@ -102,7 +107,7 @@ def own_cost(value: Value) -> int:
     return cost
 
 
-def _first_roots(values: Sequence[Value], outputs: Sequence[Value]) -> set[int]:
+def first_roots(values: Sequence[Value], outputs: Sequence[Value]) -> set[int]:
     roots: set[int] = {v.number for v in outputs}
     readers: dict[int, list[tuple[Value, int]]] = {}
     for value in values:
@@ -118,10 +123,13 @@ def _first_roots(values: Sequence[Value], outputs: Sequence[Value]) -> set[int]:
             roots.add(value.number)
     depth: dict[int, int] = {}
     costs: dict[int, int] = {}
+    memory: dict[int, set[Value]] = {}  # what is read where a value is written out
     for value in values:
         if value.how != "entry":
             continue
         inlined = [v for v in value.operands if v.number not in roots]
+        memory[value.number] = {v for v in value.operands if v.number in roots}
+        memory[value.number].update(*[memory.get(v.number, ()) for v in inlined])
         depth[value.number] = 1 + max((depth.get(v.number, 0) for v in inlined), default=0)
         cost = own_cost(value) + sum(costs.get(v.number, 0) for v in inlined)
         costs[value.number] = cost
@@ -130,13 +138,15 @@ def _first_roots(values: Sequence[Value], outputs: Sequence[Value]) -> set[int]:
         # A number that is used twice is remembered: it lies in a register where it can.
         again = not value.shape and len(readers.get(value.number, ())) > 1
         if depth[value.number] >= _DEPTH or (
-            cost > 0 and (again or _repeated(value, cost, readers))
+            cost > 0 and (again or _repeated(value, cost, readers, memory[value.number]))
         ):
             roots.add(value.number)
     return roots
 
 
-def _repeated(value: Value, cost: int, readers: dict[int, list[tuple[Value, int]]]) -> bool:
+def _repeated(
+    value: Value, cost: int, readers: dict[int, list[tuple[Value, int]]], memory: set[Value]
+) -> bool:
     """Whether writing a value out where it's read would compute its entries again and again."""
     for reader, _ in readers.get(value.number, ()):
         times = math.prod(reader.domain) / max(value.size, 1)
@@ -146,13 +156,13 @@ def _repeated(value: Value, cost: int, readers: dict[int, list[tuple[Value, int]
         if value.size == 1 and cost <= 2 * _COSTLY:
             continue
         # Cheaper to make from little memory than to read from much.
-        if cost <= 2 and sum(v.size for v in value.operands) * 4 <= value.size and times <= 64:
+        if cost <= 2 and sum(v.size for v in memory) * 4 <= value.size and times <= 64:
             continue
         return True
     return False
 
 
-def _torn(expander: _Expander, where: dict[int, int]) -> set[int]:
+def _torn(expander: Expander, where: dict[int, int]) -> set[int]:
     """Costly values that several kernels would compute."""
     kernels: dict[int, set[int]] = {}
     by_number: dict[int, Value] = {}
@@ -170,7 +180,7 @@ def _torn(expander: _Expander, where: dict[int, int]) -> set[int]:
 # ---- whole expressions ---------------------------------------------------------------------------
 
 
-class _Expander:
+class Expander:
     """Writes out the expressions of roots until they read nothing but roots."""
 
     def __init__(self, roots: set[int]) -> None:
@@ -222,7 +232,11 @@ class _Expander:
 
 def reads_of(expression: Node) -> list[tuple[Value, tuple[Node, ...]]]:
     """What memory an expression reads, and where."""
-    return [(n.attr, n.args) for n in postorder([expression]) if n.op == "read"]
+    known = expression.graph.reads
+    if expression.number not in known:
+        nodes = postorder([expression])
+        known[expression.number] = [(n.attr, n.args) for n in nodes if n.op == "read"]
+    return known[expression.number]
 
 
 def is_counting(index: Sequence[Node]) -> bool:
@@ -234,7 +248,7 @@ def is_counting(index: Sequence[Node]) -> bool:
 
 
 def _grouped(
-    values: Sequence[Value], expander: _Expander, roots: set[int]
+    values: Sequence[Value], expander: Expander, roots: set[int]
 ) -> tuple[list[Kernel | Value], dict[int, int]]:
     """Steps in an order that respects who reads whom; and the step of each root."""
     steps: list[Kernel | Value] = []
@@ -259,6 +273,7 @@ def _grouped(
 def _needs(expression: Node) -> Needs:
     nodes = postorder([expression])
     reads = [(n.attr, n.args) for n in nodes if n.op == "read"]
+    expression.graph.reads[expression.number] = reads
     return Needs(reads, {memory_of(v).number for v, _ in reads if v.size > 1}, len(nodes))
 
 
@@ -267,17 +282,66 @@ def _place(
 ) -> None:
     """Into the latest kernel that takes it, or into a new one."""
     needs = _needs(expression)
+    alone = value.how == "entry" and value.size >= _TURNED and _turns_over(expression)
+    if value.how == "fold" and len(value.domain) == 2:
+        _delay(value, needs, steps, where)
     earliest = max((where[source.number] for source, _ in needs.reads), default=-1)
     lowest = max(earliest, len(steps) - _LOOKBACK, 0)
-    for position in range(len(steps) - 1, lowest - 1, -1):
+    near = range(len(steps) - 1, lowest - 1, -1)
+    # Large results of what was made far before: they needn't go through memory once more.
+    far = [earliest] if 0 <= earliest < lowest and value.size >= _LARGE else []
+    for position in () if alone else (*near, *far):
         kernel = steps[position]
-        if isinstance(kernel, Kernel) and _joins(value, needs, kernel, position, where):
+        if not isinstance(kernel, Kernel) or kernel.alone:
+            continue
+        if _joins(value, needs, kernel, position, where):
             where[value.number] = position
             return
     where[value.number] = len(steps)
-    kernel = Kernel(value.shape, value.extents)
+    kernel = Kernel(value.shape, value.extents, alone=alone)
     kernel.add(value, needs)
     steps.append(kernel)
+
+
+def _delay(value: Value, needs: Needs, steps: list[Kernel | Value], where: dict[int, int]) -> None:
+    """Move a kernel whose entries a sum reads to the end, if nothing since has read any of them."""
+    for source, index in needs.reads:
+        at = where[source.number]
+        kernel = steps[at] if 0 <= at < len(steps) - 1 else None
+        if not isinstance(kernel, Kernel) or kernel.extents:
+            continue
+        shape = kernel.shape[::-1] if _is_turned(index) else kernel.shape
+        if shape != value.domain or not (_is_turned(index) or is_counting(index)):
+            continue
+        own = {root.number for root in kernel.roots}
+        if any(_reads_any(step, own) for step in steps[at + 1 :]):
+            continue
+        steps.append(steps.pop(at))
+        for number, place in where.items():
+            where[number] = len(steps) - 1 if place == at else place - (place > at)
+
+
+def _reads_any(step: Kernel | Value, numbers: set[int]) -> bool:
+    if isinstance(step, Kernel):
+        return not step.touched.isdisjoint(numbers)
+    parts = [part for part, _, _ in step.parts]
+    return any(memory_of(value).number in numbers for value in (*step.operands, *parts))
+
+
+def _is_turned(index: Sequence[Node]) -> bool:
+    """Whether an index is two counters, the second one first."""
+    return [i.attr if i.op == "index" else -1 for i in index] == [1, 0]
+
+
+def _turns_over(expression: Node) -> bool:
+    """Whether all it does is to read memory with its axes in another order.
+
+    Beside anything else, in loops that suit that, a copy would be written entry by entry.
+    """
+    if expression.op != "read":
+        return False
+    axes = [i.attr for i in expression.args if i.op == "index"]
+    return axes != sorted(axes) and all(i.op in ("index", "const") for i in expression.args)
 
 
 def _joins(
@@ -285,7 +349,11 @@ def _joins(
 ) -> bool:
     """Put a root into a kernel if its counters fit and all it reads is there by then."""
     here = [(source, index) for source, index in needs.reads if where[source.number] == position]
+    if here and _joins_turned(value, needs, kernel, here):
+        return True
     if any(source.how == "alias" or not is_counting(index) for source, index in here):
+        return False
+    if any(source.number in kernel.turned for source, _ in here):
         return False
     if not kernel.domain:
         if value.domain or kernel.work > _STRAIGHT:
@@ -319,6 +387,24 @@ def _fits(value: Value, needs: Needs, kernel: Kernel, reads_here: bool) -> bool:
         kernel.shape, kernel.extents = value.shape, value.extents
         return True
     return False
+
+
+def _joins_turned(
+    value: Value, needs: Needs, kernel: Kernel, here: list[tuple[Value, tuple[Node, ...]]]
+) -> bool:
+    """A sum down the columns of what a kernel makes row by row: one sweep over memory for both."""
+    if value.how != "fold" or value.domain != kernel.shape[::-1] or len(value.extents) != 1:
+        return False
+    if kernel.extents or kernel.ragged or any(v.shape != kernel.shape for v in kernel.inner):
+        return False
+    if value.size * value.dtype.itemsize < _WIDE or len(value.shape) != 1:
+        return False
+    if not all(_is_turned(index) for _, index in here):
+        return False
+    kernel.turned = {v.number for v in kernel.inner}
+    kernel.shape, kernel.extents = value.shape, value.extents
+    kernel.add(value, needs)
+    return True
 
 
 def _joins_ragged(value: Value, needs: Needs, kernel: Kernel) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,8 @@ from chainrule.ir.program import Constant, Equation, Operand, Program, Var
 from chainrule.ir.types import ArrayType, result_dtype, type_of
 from chainrule.loops.scalar import Node, convert, numpy_type, scalar_type
 from chainrule.loops.value import Builder, Value
+
+_LARGE = 1 << 16  # bytes that don't stay in the nearest cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,17 +40,23 @@ class Lowered:
 
 
 def lower(
-    program: Program, callbacks: list[Equation] | None = None, equation: int | None = None
+    program: Program,
+    callbacks: list[Equation] | None = None,
+    equation: int | None = None,
+    links: Callable[[], bool] = lambda: False,
 ) -> Lowered:
     """The values of a program, in order.
 
     Args:
         callbacks: of a body: the list of the program around it.
         equation: of a body: which equation of that program it belongs to.
+        links: whether LAPACK's routines can be called; asked where one would be.
     """
     callbacks = [] if callbacks is None else callbacks
     b = Builder()
-    b.body = lambda inner: lower(inner, callbacks, b.equation)
+    b.quiet = program.quiet
+    b.body = lambda inner: lower(inner, callbacks, b.equation, links)
+    b.links = links
     heads = [*program.inputs, *[var for var, _ in program.captured]]
     inputs = [b.input(var.type.shape, var.type.dtype) for var in heads]
     env = {var.number: value for var, value in zip(heads, inputs, strict=True)}
@@ -69,15 +77,44 @@ def lower(
             results = b.external(Callback(len(callbacks)), variables, kinds)
             callbacks.append(own)
         env.update((v.number, r) for v, r in zip(own.outputs, results, strict=True))
-    outputs = [_owned(b, read(operand)) for operand in program.outputs]
+    readers = _readers(b)
+    outputs = [_owned(b, read(operand), readers) for operand in program.outputs]
     return Lowered(b, inputs, outputs, callbacks, native)
 
 
-def _owned(b: Builder, value: Value) -> Value:
-    """An output with memory of its own, made as late as can be: it may replace what came in."""
-    if value.how not in ("entry", "fold"):
+def _owned(b: Builder, value: Value, readers: dict[int, set[int]]) -> Value:
+    """An output with memory of its own.
+
+    It's made as late as can be, as it may replace what came in; at once, where nothing else reads
+    that.
+    """
+    if value.how not in ("entry", "fold") or _replaces(value, readers):
         return value
     return b.entry(value.shape, value.dtype, lambda *i: value(*i))
+
+
+def _readers(b: Builder) -> dict[int, set[int]]:
+    """Which values read each value."""
+    readers: dict[int, set[int]] = {}
+    for value in b.values:
+        for operand in value.operands:
+            readers.setdefault(operand.number, set()).add(value.number)
+    return readers
+
+
+def _replaces(value: Value, readers: dict[int, set[int]]) -> bool:
+    """Whether a large value is made from an input like it that nothing else reads."""
+    if value.how != "entry" or value.size * value.dtype.itemsize < _LARGE:
+        return False
+    inside, todo, given = {value.number}, [value], set()
+    while todo:
+        for operand in todo.pop().operands:
+            if operand.how == "input" and operand.shape == value.shape:
+                given.add(operand.number)
+            elif operand.how == "entry" and readers[operand.number] <= inside:
+                inside.add(operand.number)
+                todo.append(operand)
+    return len(given) == 1 and readers[given.pop()] <= inside
 
 
 def _constant(b: Builder, value: Any) -> Value:

@@ -7,7 +7,7 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from chainrule.loops.cluster import Clusters, Kernel, is_counting, memory_of, reads_of
+from chainrule.loops.cluster import Clusters, Kernel, memory_of, reads_of
 from chainrule.loops.nest import Targets
 from chainrule.loops.value import Value, strides
 
@@ -36,11 +36,13 @@ def plan_memory(
     inputs: Sequence[Value],
     outputs: Sequence[Value],
     needs: dict[int, int],
+    lasting: Sequence[Value] = (),
 ) -> Memory:
     """Arguments first, then scratch by first fit over the steps in which a value is alive.
 
     Args:
         needs: bytes of scratch that the body of a loop needs, by the loop's number.
+        lasting: values that are there from before the first step to after the last.
     """
     memory = Memory()
     for number, value in enumerate(inputs):
@@ -54,6 +56,8 @@ def plan_memory(
     spans = _spans(clusters)
     for value in outputs:
         spans.setdefault(memory_of(value).number, (0, len(clusters.steps), memory_of(value)))
+    for value in lasting:
+        spans[value.number] = (0, len(clusters.steps), value)
     _fill_targets(clusters, memory, spans)
     _first_fit(memory, spans, _bodies(clusters, needs))
     return memory
@@ -66,36 +70,6 @@ def _bodies(clusters: Clusters, needs: dict[int, int]) -> list[tuple[int, int, i
         for k, step in enumerate(clusters.steps)
         if isinstance(step, Value) and needs.get(step.number)
     ]
-
-
-def may_overwrite(clusters: Clusters, given: Value, made: Value, outputs: Sequence[Value]) -> bool:
-    """Whether a result may be written where an input lies: nothing reads the input afterwards.
-
-    In the loop that writes the result, only the entry that is being replaced may be read.
-    """
-    if (given.shape, given.dtype) != (made.shape, made.dtype):
-        return False
-    if any(memory_of(output) is given for output in outputs):
-        return False  # it's copied at the very end
-    written = None
-    for number, step in enumerate(clusters.steps):
-        if not isinstance(step, Kernel):
-            read = any(memory_of(operand) is given for operand in read_by(step, clusters))
-            if read and written is not None:
-                return False
-            continue
-        if made in step.roots:
-            written = number
-        together = step.outer if made in step.outer else step.inner
-        for root in step.roots:
-            for source, index in reads_of(clusters.expressions[root.number]):
-                if memory_of(source) is not given:
-                    continue
-                same = root in together and root.domain == made.shape
-                own = source is given and is_counting(index) and same
-                if written is not None and (written < number or not own):
-                    return False
-    return written is not None
 
 
 def read_by(step: Value, clusters: Clusters) -> Sequence[Value]:

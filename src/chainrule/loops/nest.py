@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from chainrule.loops.cluster import Kernel, memory_of
 from chainrule.loops.scalar import Graph, Node, postorder, rebuilt
@@ -79,15 +80,20 @@ def nest_of(kernel: Kernel, expressions: dict[int, Node], targets: Targets) -> N
 
     memo: dict[int, Node] = {}
     for value in [*kernel.inner, *kernel.outer]:
-        for node in postorder([expressions[value.number]]):
+        expression = expressions[value.number]
+        if value.number in kernel.turned:
+            expression = _exchanged(expression)
+        for node in postorder([expression]):
             if node.number not in memo:
                 memo[node.number] = change(node, tuple(memo[a.number] for a in node.args))
-        made[value.number] = memo[expressions[value.number].number]
+        made[value.number] = memo[expression.number]
     last = kernel.domain[-1] if kernel.domain else 1
 
     def stores(value: Value, node: Node) -> list[Store]:
         counters = [graph.index(k) for k in range(value.ndim)]
         limit = value.shape[-1] if value.ndim == len(kernel.domain) and value.shape else last
+        if value.number in kernel.turned:
+            counters, limit = counters[::-1], last
         return [
             Store(target, _offset(graph, counters, steps) + start, node, limit)
             for target, start, steps in targets.get(value.number, ())
@@ -109,6 +115,14 @@ def nest_of(kernel: Kernel, expressions: dict[int, Node], targets: Targets) -> N
     return _collapsed(_without_units(nest))
 
 
+def _exchanged(expression: Node) -> Node:
+    """The same with its two counters in each other's place."""
+    graph = expression.graph
+    return rebuilt(
+        [expression], graph, lambda n: graph.index(1 - n.attr) if n.op == "index" else None
+    )[0]
+
+
 def _offset(graph: Graph, index: Sequence[Node], steps: Sequence[int]) -> Node:
     offset = graph.const(0, "i64")
     for i, step in zip(index, steps, strict=True):
@@ -119,15 +133,20 @@ def _offset(graph: Graph, index: Sequence[Node], steps: Sequence[int]) -> Node:
 # ---- how an offset moves -------------------------------------------------------------------------
 
 
-def affine(node: Node) -> tuple[int, dict[int, int]] | None:
-    """c₀ + Σ cₖ·index(k), if an expression has that form."""
+def affine(node: Node, panels: bool = False) -> tuple[int, dict[int, Any]] | None:
+    """c₀ + Σ cₖ·index(k), if an expression has that form.
+
+    With `panels`, counters may go through panels too; their cₖ is NaN.
+    """
+    if panels and node.op in ("panel", "within") and node.args[0].op == "index":
+        return 0, {node.args[0].attr: math.nan}
     if node.op == "const":
         return node.attr, {}
     if node.op == "index":
         return 0, {node.attr: 1}
     if node.op not in ("add", "sub", "mul"):
         return None
-    left, right = affine(node.args[0]), affine(node.args[1])
+    left, right = affine(node.args[0], panels), affine(node.args[1], panels)
     if left is None or right is None:
         return None
     if node.op == "mul":
@@ -192,7 +211,7 @@ def _without_units(nest: Nest) -> Nest:
 def _collapsed(nest: Nest) -> Nest:
     """Neighbouring axes that every access walks as one become one."""
     offsets = [n.args[0] for n in nest.loads()] + [s.offset for s in [*nest.inner, *nest.outer]]
-    forms = [affine(offset) for offset in offsets]
+    forms = [affine(offset, panels=True) for offset in offsets]
     values = [s.node for s in [*nest.inner, *nest.outer]] + [f.node for f in nest.folds]
     if any(form is None for form in forms) or _counted(values):
         return nest
@@ -229,10 +248,11 @@ def _regrouped(nest: Nest, groups: list[list[int]], kept: int) -> Nest:
 
     nodes = rebuilt(nest.nodes(), graph, change)
     sizes = [math.prod(nest.domain[k] for k in group) for group in groups]
-    return _with(nest, tuple(sizes[:kept]), tuple(sizes[kept:]), nodes)
+    return over(nest, tuple(sizes[:kept]), tuple(sizes[kept:]), nodes)
 
 
-def _with(nest: Nest, shape: Shape, extents: Shape, nodes: list[Node]) -> Nest:
+def over(nest: Nest, shape: Shape, extents: Shape, nodes: list[Node]) -> Nest:
+    """A nest over other counters; its expressions as `nodes` lists them, rebuilt for those."""
     last = (shape + extents or (1,))[-1]
     found = iter(nodes)
     inner = [Store(s.target, o, n, last) for s, n, o in _pairs(nest.inner, found)]

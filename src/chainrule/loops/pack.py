@@ -9,11 +9,13 @@ one piece, where memory otherwise would be read in strides that no prefetcher fo
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 
+from chainrule.loops.block import NEAR
 from chainrule.loops.cluster import own_cost
 from chainrule.loops.scalar import Node, rebuilt
 from chainrule.loops.schedule import Target, tile_of
-from chainrule.loops.value import Builder, Value, describe_reads
+from chainrule.loops.value import Builder, Shape, Value, describe_reads, strides
 
 _SHORT = 8  # entries along an axis that a vector isn't worth
 _REUSE = 8  # how often an operand must be read for a copy to pay
@@ -23,10 +25,10 @@ _FAR = 1024 * 1024  # bytes that don't stay in the second nearest
 _LARGE = 32 * 1024  # bytes that don't stay in the nearest cache
 
 
-def packed(b: Builder, target: Target) -> list[Value]:
-    """All values in order of definition, and before each fold the copies that pay for it."""
+def packed(b: Builder, values: Sequence[Value], target: Target) -> list[Value]:
+    """The same values in their order, and before each fold the copies that pay for it."""
     order: list[Value] = []
-    for value in list(b.values):
+    for value in tuple(values):
         if value.how == "fold" and value.combine == "add":
             copies = _copies(b, value, target)
             order += copies or _split(b, value)
@@ -95,9 +97,21 @@ def _for_rows(b: Builder, fold: Value, wide: list[int]) -> list[Value]:
     large = source.size * source.dtype.itemsize > _LARGE and fold.extents[0] >= 64
     if not large or fold.shape[wide[-1]] < 2 * _REUSE or any(i.op == "read" for i in index):
         return []
-    if not all(i.op in ("index", "const") for i in index):
+    if not all(i.op in ("index", "const") for i in index) or _made_from_little(source):
         return []
-    return [_turned(b, fold, source, index, inner, 0)]
+    return _turned(b, fold, source, index, inner, 0)
+
+
+def _made_from_little(value: Value) -> bool:
+    """Whether a value is worked out from memory that is much smaller than it would be itself."""
+    leaves, todo = set(), [value]
+    while todo:
+        v = todo.pop()
+        if v.how == "entry" and not v.stored and own_cost(v) <= 2:
+            todo += v.operands
+        else:
+            leaves.add(v)
+    return value not in leaves and 4 * sum(v.size for v in leaves) <= value.size
 
 
 def _for_columns(b: Builder, fold: Value, target: Target, wide: list[int]) -> list[Value]:
@@ -115,10 +129,14 @@ def _for_columns(b: Builder, fold: Value, target: Target, wide: list[int]) -> li
     reuse = math.prod(n for k, n in enumerate(fold.shape) if k not in used)
     if reuse < _REUSE or len(used) != sum(i.op == "index" for i in index):
         return []
+    inner = _place_of(index, len(fold.shape)) if len(fold.extents) == 1 else None
+    large = source.size * source.dtype.itemsize > _FAR
+    if large and reuse <= 2 * _REUSE and inner is not None and _neighbours(source, inner):
+        return []  # lanes go along the sum instead
     width = _panel(fold, axis, wide, source, target) if reuse >= 2 * _REUSE else 0
     if _neighbours(source, place) and not width:
         return []
-    return [_turned(b, fold, source, index, axis, width)]
+    return _turned(b, fold, source, index, axis, width)
 
 
 def _panel(fold: Value, axis: int, wide: list[int], source: Value, target: Target) -> int:
@@ -126,49 +144,74 @@ def _panel(fold: Value, axis: int, wide: list[int], source: Value, target: Targe
     lanes = target.vector_bytes // fold.dtype.itemsize
     extent = fold.shape[axis]
     depth = math.prod(fold.extents)
-    if extent % lanes or extent * depth * source.dtype.itemsize <= _LARGE or depth < 16:
+    if extent * depth * source.dtype.itemsize <= _LARGE or depth < 16:
         return 0
     rows = fold.shape[wide[-2]] if len(wide) > 1 else 1
-    columns = extent // lanes
+    columns = -(-extent // lanes)
     best = tile_of(columns, rows, 2, 1, target)[0]
-    width = next(n for n in range(best, 0, -1) if columns % n == 0)
-    return width * lanes if width < columns else 0
+    if 2 * lanes * depth * source.dtype.itemsize > NEAR // 4 and columns % 2 == 0:
+        best = 2  # blocks of so many stay near; see block.py
+    if extent % lanes == 0:
+        best = next(n for n in range(best, 0, -1) if columns % n == 0)
+    return best * lanes if best < columns else 0
 
 
 def _turned(
     b: Builder, fold: Value, source: Value, index: tuple[Node, ...], axis: int, width: int
-) -> Value:
+) -> list[Value]:
     """A copy of an operand whose last axis is the one that goes by vectors, maybe in panels."""
     domain = fold.domain
     counters = [i.attr for i in index if i.op == "index"]
     lead = sorted(k for k in counters if k < len(fold.shape) and k != axis)
     order = [*lead, *sorted(k for k in counters if k >= len(fold.shape) and k != axis), axis]
     shape = tuple(domain[k] for k in order)
-    if width:
-        shape = (domain[axis] // width, *shape[:-1], width)
 
     def entry(*own: Node) -> Node:
-        if width:
-            panel, *middle, within = own
-            own = (*middle, panel * width + within)
         there = dict(zip(order, own, strict=True))
         return source(*[there[i.attr] if i.op == "index" else i for i in index])
 
-    copy = b.entry(shape, source.dtype, entry)
-    copy.stored = True
-    assert fold.expression is not None
-    read = source(*index)
-    place = [b.graph.index(k) for k in order]
+    place: list[Node] = [b.graph.index(k) for k in order]
     if width:
+        made = _in_panels(b, shape, source, width, entry)
         panel = b.graph.make("panel", "i64", place[-1], attr=width)
         within = b.graph.make("within", "i64", place[-1], attr=width)
         place = [panel, *place[:-1], within]
-    new = copy(*place)
+    else:
+        made = [b.stored(b.entry(shape, source.dtype, entry))]
+    assert fold.expression is not None
+    read, new = source(*index), made[-1](*place)
     (fold.expression,) = rebuilt(
         [fold.expression], b.graph, lambda node: new if node is read else None
     )
     describe_reads(fold)
-    return copy
+    return made
+
+
+def _in_panels(
+    b: Builder, shape: Shape, source: Value, width: int, entry: Callable[..., Node]
+) -> list[Value]:
+    """Memory for so many columns at a time, of which the last may be fewer; its parts first."""
+    *rows, columns = shape
+    whole = columns // width
+
+    def panels(count: int, first: int, wide: int) -> Value:
+        def rule(panel: Node, *own: Node) -> Node:
+            *middle, within = own
+            return entry(*middle, panel * width + (within + first))
+
+        return b.entry((count, *rows, wide), source.dtype, rule)
+
+    full = panels(whole, 0, width)
+    if columns == whole * width:
+        return [b.stored(full)]
+    last = panels(1, whole * width, columns - whole * width)
+    all_ = (whole + 1, *rows, width)
+    steps = strides(all_)
+    return [
+        full,
+        last,
+        b.assemble(all_, source.dtype, [(full, 0, steps), (last, whole * steps[0], steps)]),
+    ]
 
 
 def _place_of(index: tuple[Node, ...], axis: int) -> int | None:

@@ -153,6 +153,7 @@ class Graph:
 
     def __init__(self) -> None:
         self.nodes: dict[Any, Node] = {}
+        self.reads: dict[int, list[tuple[Any, tuple[Node, ...]]]] = {}  # of whole expressions
 
     def make(self, op: str, kind: str, *args: Node, attr: Any = None) -> Node:
         """The node of this operation; arithmetic of constants is done on the spot."""
@@ -222,31 +223,33 @@ def is_const(node: Node, value: float) -> bool:
 
 def _simplified(graph: Graph, op: str, kind: str, args: Sequence[Node]) -> Node | None:
     """What follows from constants, with every NaN, infinity and signed zero as it would be."""
-    constant = all(a.op == "const" for a in args)
     if len(args) == 2:
         x, y = args
-        if constant and op in _PYTHON:
+        if x.op == "const" and y.op == "const" and op in _PYTHON:
             with np.errstate(all="ignore"):
                 result = _PYTHON[op](value_of(x), value_of(y))
-            if kind[0] == "f" or kind == "i1":
-                return graph.const(result, kind)
-            return graph.const(_wrapped(result, kind), kind)
+            exact = kind[0] == "f" or kind == "i1"
+            return graph.const(result if exact else _wrapped(result, kind), kind)
         return _identity(graph, op, x, y)
     if op == "select":
         condition, a, b = args
         if condition.op == "const":
             return a if condition.attr else b
         return a if a is b else None
-    if op == "cast" and args[0].kind == kind:
-        return args[0]
-    if op == "cast" and constant and not (kind[0] in "iu" and args[0].kind[0] == "f"):
-        return graph.const(value_of(args[0]), kind)
+    if op not in ("cast", "neg", "not"):
+        return None
+    (x,) = args
+    constant = x.op == "const"
+    if op == "cast" and x.kind == kind:
+        return x
+    if op == "cast" and constant and not (kind[0] in "iu" and x.kind[0] == "f"):
+        return graph.const(value_of(x), kind)
     if op == "neg" and constant and kind[0] == "f":
-        return graph.const(-value_of(args[0]), kind)
-    if op == "neg" and args[0].op == "neg":
-        return args[0].args[0]
+        return graph.const(-value_of(x), kind)
+    if op == "neg" and x.op == "neg":
+        return x.args[0]
     if op == "not" and kind == "i1" and constant:
-        return graph.const(not args[0].attr, "i1")
+        return graph.const(not x.attr, "i1")
     return None
 
 
@@ -393,15 +396,17 @@ def postorder(roots: Sequence[Node], known: Container[int] = ()) -> list[Node]:
     """Every node that the roots need, each after its operands; what's known is left out."""
     seen: set[int] = set()
     order: list[Node] = []
-    stack: list[tuple[Node, bool]] = [(root, False) for root in reversed(roots)]
+    stack: list[Node | None] = [*reversed(roots)]  # None: the node below has its operands
     while stack:
-        node, ready = stack.pop()
-        if ready:
-            order.append(node)
+        node = stack.pop()
+        if node is None:
+            order.append(stack.pop())  # type: ignore[arg-type]
         elif node.number not in seen and node.number not in known:
             seen.add(node.number)
-            stack.append((node, True))
-            stack += [(a, False) for a in reversed(node.args) if a.number not in seen]
+            if node.args:
+                stack += (node, None, *reversed(node.args))
+            else:
+                order.append(node)
     return order
 
 

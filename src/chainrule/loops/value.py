@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.place import Place
+from chainrule.loops.call import Branch, Linked, Product, Scan, While, WhileBack
+from chainrule.loops.draw import GROUP, Distribution, Philox
 from chainrule.loops.scalar import (
     Graph,
     Node,
@@ -92,37 +94,6 @@ class Value:
         return self.number
 
 
-@dataclass(frozen=True, eq=False)
-class Scan:
-    """A lowered body run `length` times: (*consts, *carry, *x of this turn) → (*carry, *y)."""
-
-    body: Any
-    length: int
-    consts: int
-    carry: int
-    reverse: bool
-
-
-@dataclass(frozen=True, eq=False)
-class While:
-    """A lowered body run while a lowered condition holds.
-
-    The condition sees (*seen, *carry), the body (*consts, *carry) → (*carry,).
-    """
-
-    condition: Any
-    body: Any
-    seen: int
-    consts: int
-
-
-@dataclass(frozen=True, eq=False)
-class Branch:
-    """One of two lowered programs, by the first operand: the first where it holds."""
-
-    branches: tuple[Any, Any]
-
-
 class Scalars:
     """The scalar operations, as lowering rules are handed them."""
 
@@ -162,7 +133,9 @@ class Builder(Scalars):
         self.values: list[Value] = []
         self.place: Place | None = None
         self.equation = -1  # the one that is being lowered
+        self.quiet = False  # some of what it computes isn't used: divided by zero, perhaps
         self.body: Callable[[Any], Any]  # lowers a program inside this one
+        self.links: Callable[[], bool] = lambda: False  # whether LAPACK's routines can be called
 
     def _new(self, shape: Sequence[int], dtype: Any, how: str, **more: Any) -> Value:
         dtype = np.dtype(dtype)
@@ -182,6 +155,30 @@ class Builder(Scalars):
         own = index[len(index) - value.ndim :]
         node = value(*self.broadcast_index(value.shape, own))
         return node if dtype is None else convert(node, scalar_type(np.dtype(dtype)))
+
+    def written_out(self, value: Value, index: Sequence[Node]) -> Node:
+        """The entry at a place, computed there from what isn't as large, never from memory.
+
+        For a reader that reads hardly more entries than there are.
+        """
+
+        def here(inner: Value, place: Index) -> Node:
+            large = inner.how == "entry" and not inner.stored and inner.size >= value.size
+            if not large or inner.expression is None:
+                return inner(*place)
+            made: dict[int, Node] = {}
+            for node in postorder([inner.expression]):
+                args = tuple(made[a.number] for a in node.args)
+                if node.op == "index":
+                    other = place[node.attr]
+                elif node.op == "read":
+                    other = here(node.attr, args)
+                else:
+                    other = self.graph.make(node.op, node.kind, *args, attr=node.attr)
+                made[node.number] = other
+            return made[inner.expression.number]
+
+        return here(value, tuple(index))
 
     def broadcast_index(self, shape: Shape, index: Sequence[Node]) -> Index:
         """Where in an array of this shape the entry lies that broadcasting puts at a place."""
@@ -223,6 +220,15 @@ class Builder(Scalars):
             While(self.body(cond), self.body(body), seen, consts), operands, outputs
         )
 
+    def while_back(
+        self, cond: Any, body: Any, back: Any, seen: int, consts: int, carry: int,
+        operands: Sequence[Value], outputs: Sequence[tuple[Shape, Any]],
+    ) -> tuple[Value, ...]:  # fmt: skip
+        """The reverse of such a loop; see `WhileBack`."""
+        first, second, third = map(self.body, (cond, body, back))
+        call = WhileBack(first, second, third, seen, consts, carry, self.equation)
+        return self.external(call, operands, outputs)
+
     def cond(
         self, branches: Sequence[Any], operands: Sequence[Value],
         outputs: Sequence[tuple[Shape, Any]],
@@ -230,6 +236,34 @@ class Builder(Scalars):
         """One of two bodies; see `Branch`."""
         first, second = (self.body(branch) for branch in branches)
         return self.external(Branch((first, second)), operands, outputs)
+
+    def words(self, keys: Value, starts: Value, region: int, least: int) -> Value:
+        """At least so many random words of each of several keys; see `Philox`."""
+        whole = max(1, -(-least // GROUP)) * GROUP
+        shape = (keys.shape[0], whole)
+        return self.external(Philox(region), (keys, starts), [(shape, np.uint64)])[0]
+
+    def distribution(self, keys: Value, size: int, dtype: Any, **call: Any) -> Value:
+        """So many numbers for each of several keys; see `Distribution`."""
+        return self.external(Distribution(**call), (keys,), [((keys.shape[0], size), dtype)])[0]
+
+    def routine(
+        self, name: str, rows: int, columns: int, operands: Sequence[Value],
+        outputs: Sequence[tuple[Shape, Any]], lower: bool = True,
+    ) -> tuple[Value, ...]:  # fmt: skip
+        """A routine of LAPACK on each matrix of a stack; see `Linked`."""
+        count = math.prod(operands[0].shape[:-2])
+        call = Linked(name, count, rows, columns, self.equation, lower)
+        return self.external(call, operands, outputs)
+
+    def product(self, x: Value, y: Value, shape: Shape, turned: tuple[bool, bool]) -> Value:
+        """Matrices multiplied by BLAS; see `Product`. Operands have the shape's stack, or none."""
+        inner = x.shape[-2 if turned[0] else -1]
+        count = math.prod(shape[:-2])
+        repeated = (x.ndim == 2, y.ndim == 2)
+        assert x.kind is not None
+        call = Product(x.kind, count, shape[-2], inner, shape[-1], turned, repeated)
+        return self.external(call, (x, y), [(shape, x.dtype)])[0]
 
     def counters(self, count: int, first: int = 0) -> Index:
         return tuple(self.graph.index(first + k) for k in range(count))
@@ -306,7 +340,11 @@ class Builder(Scalars):
         """The same entries in the same order under another shape."""
         if [n for n in x.shape if n != 1] == [n for n in shape if n != 1]:
             return self.entry(shape, x.dtype, lambda *i: x(*_without_ones(self, i, shape, x.shape)))
-        return self._new(shape, x.dtype, "alias", operands=(x,), same_memory_as=x)
+        return self.view(x, shape, x.dtype)
+
+    def view(self, x: Value, shape: Shape, dtype: Any) -> Value:
+        """The same bytes in memory as numbers of another type, the lower half of one first."""
+        return self._new(shape, dtype, "alias", operands=(x,), same_memory_as=x)
 
     def transpose(self, x: Value, axes: Sequence[int]) -> Value:
         """The axes in another order."""

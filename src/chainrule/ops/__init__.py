@@ -10,7 +10,9 @@ from chainrule.ops import (
     compare,
     complex,
     control,
+    convolution,
     diagonal,
+    draw,
     einsum,
     exponential_sum,
     extremum,
@@ -24,6 +26,7 @@ from chainrule.ops import (
     norm,
     order,
     polynomial,
+    pooling,
     pseudoinverse,
     query,
     reduce,
@@ -35,4 +38,5 @@ from chainrule.ops import (
     statistics,
     stride,
     transcendental,
+    window,
 )

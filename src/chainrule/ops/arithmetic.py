@@ -54,10 +54,17 @@ multiply = elementwise(
 
 _BY_ZERO = Irregular("domain", lambda z, x, y: np.equal(y, 0), "division by zero")
 
+
+def _reciprocal(z: Any, x: Any, y: Any) -> Any:
+    # np.divide, not 1/y: a literal y of 0.0 would raise in Python where NumPy says inf.
+    quotient = np.divide(1.0, y)
+    # Of a Python number it is one again, so that float32 stays float32.
+    return quotient.item() if type(y) in (int, float, complex) else quotient
+
+
 divide = elementwise(
     np.true_divide,
-    # np.divide, not 1/y: a literal y of 0.0 would raise in Python where NumPy says inf.
-    Partials(lambda z, x, y: np.divide(1.0, y), lambda z, x, y: -z / y),
+    Partials(_reciprocal, lambda z, x, y: -z / y),
     symbolic=lambda S, x, y: x / y,
     lower=Scalar(lambda s, x, y: x / y),
     cases=(*binary(right=(0.5, 2.0), dtypes="dfD"), *binary(right=(-2.0, -0.5))[:1]),

@@ -45,7 +45,7 @@ select = primitive(
     name="select",
     type_rule=lambda c, x, y: ArrayType(broadcast(c, x, y), result_dtype(x, y)),
     value=_select_value,
-    derivative=Linear(_select_transpose, args=(1, 2), selects=True),
+    derivative=Linear(_select_transpose, args=(1, 2), selects=True, parts=True),
     batch=elementwise_batch,
     symbolic=each(_select_symbolic),
     lower=_select_loops,

@@ -316,6 +316,13 @@ def _transpose_value(
     return tuple(pulled)
 
 
+def _transpose_loops(
+    b: Any, out: Any, *xs: Any, cond: Program, body: Program, back: Program, cond_consts: int,
+    consts: int, carry: int, saved: int, moving: tuple[bool, ...],
+) -> Any:  # fmt: skip
+    return b.while_back(cond, body, back, cond_consts, consts, carry, xs, _kinds(out))
+
+
 def _kept(a: Any, size: Any, kept: Any) -> Any:
     return size * 3.0, np.sin(kept) * a, np.sin(kept), np.cos(kept)
 
@@ -351,7 +358,7 @@ while_transpose = primitive(
     ),
     batch=_rule("while_transpose", "batch"),
     symbolic=None,
-    lower=None,
+    lower=_transpose_loops,
     cases=(_TRANSPOSE_CASE,),
     multiple=True,
 )

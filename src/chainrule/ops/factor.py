@@ -9,6 +9,7 @@ import numpy as np
 from chainrule.base.errors import ShapeError, UnsupportedError
 from chainrule.ir.primitive import Case, Custom, Irregular
 from chainrule.ir.types import ArrayType, type_of
+from chainrule.ops import factor_loops
 from chainrule.ops.family import primitive, real_dtype
 from chainrule.ops.matrices import dagger, lapack, matrix, square, stacked
 from chainrule.tracing.table import TABLE, implements
@@ -76,7 +77,7 @@ cholesky = primitive(
     derivative=Custom(_cholesky_forward),
     batch=stacked,
     symbolic=None,
-    lower=None,
+    lower=factor_loops.cholesky,
     cases=(
         Case((_SPD,)),
         Case((np.stack([_SPD, _SPD + np.eye(3)]),)),
@@ -119,7 +120,7 @@ eigh = primitive(
     derivative=Custom(_eigh_forward),
     batch=stacked,
     symbolic=None,
-    lower=None,
+    lower=factor_loops.eigh,
     cases=(
         Case((_SPD,), {"lower": True}),
         Case((_SPD,), {"lower": False}),
@@ -203,7 +204,7 @@ svd = primitive(
     derivative=Custom(_svd_forward),
     batch=stacked,
     symbolic=None,
-    lower=None,
+    lower=factor_loops.svd,
     cases=(
         Case((_TALL,)),
         Case((_WIDE,)),
@@ -288,7 +289,7 @@ qr = primitive(
     derivative=Custom(_qr_forward),
     batch=stacked,
     symbolic=None,
-    lower=None,
+    lower=factor_loops.qr,
     cases=(
         Case((_TALL,)),
         Case((_SQUARE,)),

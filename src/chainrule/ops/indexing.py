@@ -23,6 +23,7 @@ from chainrule.ops.index_plan import (
     out_of_bounds,
     split_index,
 )
+from chainrule.ops.tile import tiled
 from chainrule.tracing.table import TABLE, implements
 from chainrule.tracing.trace import apply, refresh
 from chainrule.tracing.tracer import Tracer
@@ -58,6 +59,10 @@ def _gather(x: ArrayType, pieces: list[tuple[Any, tuple[Any, ...], dict[str, Any
             else:
                 total[params["index"]] += g
         return total
+    if not any(arrays for _, arrays, _ in pieces):
+        joined = tiled(x.shape, [(g, params["index"]) for g, _, params in pieces])
+        if joined is not None:
+            return joined
     few = sum(math.prod(np.shape(g)) for g, _, _ in pieces) * 2 >= len(pieces) * x.size
     if few or any(type(a) is Tracer for _, arrays, _ in pieces for a in arrays):
         parts = [apply(put_add, g, *arrays, shape=x.shape, **more) for g, arrays, more in pieces]
@@ -70,6 +75,11 @@ def _gather(x: ArrayType, pieces: list[tuple[Any, tuple[Any, ...], dict[str, Any
         values = np.concatenate([np.reshape(g, (-1,)) for g, _, _ in pieces])
     flat = apply(put_add, values, np.concatenate(spots), index=(Spot(0),), shape=(x.size,))
     return np.reshape(flat, x.shape)
+
+
+def _reads_all(*arrays: Any, index: tuple[Any, ...]) -> bool:
+    """Whether as many entries as there are must be all of them: slices read none twice."""
+    return not arrays
 
 
 def _getitem_batch(
@@ -114,7 +124,7 @@ getitem = primitive(
     name="getitem",
     type_rule=indexed_type,
     value=_getitem_value,
-    derivative=Linear(_getitem_transpose, selects=True, gather=_gather),
+    derivative=Linear(_getitem_transpose, selects=True, gather=_gather, whole=_reads_all),
     batch=_getitem_batch,
     symbolic=structural(_getitem_value),
     lower=index_loops.read,

@@ -10,6 +10,7 @@ import numpy as np
 from chainrule.base.errors import ShapeError
 from chainrule.ir.primitive import Case, Custom, Draw, Primitive
 from chainrule.ir.types import ArrayType, result_dtype, type_of
+from chainrule.ops import factor_loops
 from chainrule.ops.family import align, normal_axes, primitive, real_dtype, sum_to
 from chainrule.ops.matrices import (
     inexact,
@@ -52,7 +53,7 @@ inv = primitive(
     derivative=Custom(lambda tangents, y, a: -np.matmul(np.matmul(y, tangents[0]), y)),
     batch=stacked,
     symbolic=written_out("inv", 4, lambda S, a: a.inv(method="ADJ")),
-    lower=None,
+    lower=factor_loops.inverse,
     cases=_MATRICES,
 )
 
@@ -118,7 +119,7 @@ cofactor = primitive(
     derivative=Custom(_cofactor_forward),
     batch=stacked,
     symbolic=written_out("cofactor", 4, lambda S, a: a.cofactor_matrix()),
-    lower=None,
+    lower=factor_loops.cofactor,
     cases=(Case((_LARGE,)), Case((np.stack([_LARGE, _LARGE.T]),)), Case((_LARGE + 0.5j,))),
 )
 
@@ -133,7 +134,7 @@ det = primitive(
     ),
     batch=stacked,
     symbolic=written_out("det", 5, lambda S, a: a.det(method="berkowitz")),
-    lower=None,
+    lower=factor_loops.determinant,
     cases=(
         *_MATRICES,
         Case((np.array([[1.0, 2.0], [2.0, 4.0]]),), note="singular"),
@@ -164,7 +165,7 @@ slogdet = primitive(
     derivative=Custom(_slogdet_forward),
     batch=stacked,
     symbolic=None,
-    lower=None,
+    lower=factor_loops.slogdet,
     cases=_MATRICES,
     multiple=True,
 )
@@ -232,7 +233,7 @@ solve = primitive(
     derivative=Custom(_solve_forward, _solve_reverse),
     batch=_aligned,
     symbolic=_solve_formula,
-    lower=None,
+    lower=factor_loops.solve,
     cases=(
         Case((_REGULAR, Draw((3, 1)))),
         Case((_REGULAR, Draw((3, 2)))),

@@ -113,8 +113,38 @@ _MATMUL_SHAPES: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = (
 )
 
 
+_BEYOND_CACHE = 1 << 21  # bytes of a right operand that loops of ours would read again and again
+_BROAD = 128
+
+
+def _is_for_blas(b: Any, out: ArrayType, x: Any, y: Any) -> bool:
+    """Whether BLAS is faster than loops that are made for the shapes: where copies pay off."""
+    if out.dtype.kind != "f" or not x.dtype == y.dtype == out.dtype or min(x.ndim, y.ndim) < 2:
+        return False
+    *lead, rows, columns = out.shape
+    inner = x.shape[-1]
+    large = inner * columns * out.dtype.itemsize >= _BEYOND_CACHE
+    if not large or min(rows, inner, columns) < _BROAD:
+        return False
+    stacks = all(v.ndim == 2 or v.shape[:-2] == tuple(lead) for v in (x, y))
+    return stacks and bool(b.links())
+
+
+def _as_it_lies(b: Any, x: Any) -> tuple[Any, bool]:
+    """A matrix, or what it's the transpose of; and whether it is one."""
+    axes = [*range(x.ndim - 2), x.ndim - 1, x.ndim - 2]
+    if x.how == "entry" and x.expression.op == "read" and not x.stored:
+        source, index = x.expression.attr, x.expression.args
+        if [i.attr for i in index if i.op == "index"] == axes and source.dtype == x.dtype:
+            return source, True
+    return x, False
+
+
 def _matmul_loops(b: Any, out: ArrayType, x: Any, y: Any) -> Any:
     """Rows times columns; leading axes broadcast."""
+    if _is_for_blas(b, out, x, y):
+        (x, first), (y, second) = _as_it_lies(b, x), _as_it_lies(b, y)
+        return b.product(x, y, out.shape, (first, second))
     inner = x.shape[-1]
 
     def entry(*index: Any) -> Any:

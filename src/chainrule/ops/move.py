@@ -202,8 +202,9 @@ def _pad_constant(a: Any, widths: list[tuple[int, int]], values: Any) -> Any:
                 value = pairs[axis, side] if np.ndim(values) else values
                 filled = np.broadcast_to(_cast(value, a.dtype), shape)
                 parts.insert(0 if side == 0 else len(parts), filled)
-        a = np.concatenate(parts, axis=axis)
-    return TABLE["copy"](a) if not ndim else a
+        if len(parts) > 1:
+            a = np.concatenate(parts, axis=axis)
+    return a if any(map(any, widths)) else TABLE["copy"](a)
 
 
 def _cast(value: Any, dtype: Any) -> Any:

@@ -8,6 +8,7 @@ import numpy as np
 
 from chainrule.ir.primitive import Case, Custom
 from chainrule.ir.types import ArrayType
+from chainrule.ops import factor_loops
 from chainrule.ops.family import primitive, real_dtype
 from chainrule.ops.matrices import dagger, inexact, lapack, matrix, stacked
 from chainrule.tracing.table import implements
@@ -42,7 +43,7 @@ pinv = primitive(
     derivative=Custom(_pinv_forward),
     batch=stacked,
     symbolic=None,
-    lower=None,
+    lower=factor_loops.pseudoinverse,
     cases=(
         Case((_REGULAR[:, :2],), {"rcond": None}),
         Case((_REGULAR[:2],), {"rcond": None}),

@@ -163,7 +163,11 @@ def _real(rewrite: Rewrite, equation: Equation) -> Operand | None:
 
 @_rule("select")
 def _select(rewrite: Rewrite, equation: Equation) -> Operand | None:
-    _, x, y = equation.inputs
+    condition, x, y = equation.inputs
+    spread = rewrite.maker(condition, "broadcast_to")
+    known = spread.inputs[0] if spread is not None else condition
+    if type(known) is Constant and np.size(known.value) == 1:
+        x = y = x if np.all(known.value) else y
     same = x is y and _fits(equation, x, "biufc")
     return x if same else None
 

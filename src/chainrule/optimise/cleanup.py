@@ -10,8 +10,12 @@ import numpy as np
 
 from chainrule.ir.program import Constant, Equation, Operand, Program, Var
 from chainrule.ir.types import type_of
+from chainrule.ops.family import PRIMITIVES
 from chainrule.optimise.rewrite import Rewrite, same_type
+from chainrule.tracing.division import hearing
+from chainrule.transform.derive import pruned, where_true
 
+_SCAN = PRIMITIVES["scan"]
 _INLINE_SIZE = 6  # entries of an array that may stand in the program's text
 _FOLD_SIZE = 4096  # entries of an operand or a result that may be computed ahead
 
@@ -45,13 +49,13 @@ def fold(program: Program, *, closed: bool = False) -> Program:
     return rewrite.finish()
 
 
-def is_constant(value: Any) -> bool:
-    """Whether a captured array is nobody's to change: read-only, and not part of another."""
+def is_constant(value: Any, size: int = _FOLD_SIZE) -> bool:
+    """Whether a captured array is nobody's to change: read-only, no part of another, not large."""
     return (
         type(value) is np.ndarray
         and value.base is None
         and not value.flags.writeable
-        and value.size <= _FOLD_SIZE
+        and value.size <= size
     )
 
 
@@ -74,7 +78,7 @@ def _computed(equation: Equation, values: list[Any]) -> list[Any] | None:
     if any(var.type.size > limit for var in equation.outputs):
         return None
     try:
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), hearing("raise"):
             outcome = equation.primitive.value(*values, **equation.params)
     except (ArithmeticError, LookupError, TypeError, ValueError, np.linalg.LinAlgError):
         return None  # it is to fail when it's the user's turn to see it, with their line
@@ -162,11 +166,38 @@ def prune(program: Program) -> Program:
     """The equations and captured arrays that the outputs depend on."""
     needed = {out.number for out in program.outputs if type(out) is Var}
     alive = []
+    changed = False
     for equation in reversed(program.equations):
         if any(var.number in needed for var in equation.outputs):
-            needed.update([a.number for a in equation.inputs if type(a) is Var])
-            alive.append(equation)
+            smaller = _for_some(equation, needed) if equation.primitive is _SCAN else equation
+            changed = changed or smaller is not equation
+            needed.update([a.number for a in smaller.inputs if type(a) is Var])
+            alive.append(smaller)
     captured = tuple(pair for pair in program.captured if pair[0].number in needed)
-    if len(alive) == len(program.equations) and len(captured) == len(program.captured):
+    same = len(alive) == len(program.equations) and len(captured) == len(program.captured)
+    if same and not changed:
         return program
     return dataclasses.replace(program, equations=tuple(reversed(alive)), captured=captured)
+
+
+def _for_some(scan: Equation, needed: set[int]) -> Equation:
+    """A loop for those of its results that somebody reads."""
+    wanted = tuple(var.number in needed for var in scan.outputs)
+    if all(wanted):
+        return scan
+    params = scan.params
+    consts, carry = params["consts"], params["carry"]
+    left = pruned(params["body"], consts, carry, wanted)
+    if all(left.outputs):
+        return scan
+    more = {
+        "body": left.program,
+        "consts": sum(left.inputs[:consts]),
+        "carry": sum(left.inputs[consts : consts + carry]),
+    }
+    return dataclasses.replace(
+        scan,
+        inputs=tuple(where_true(scan.inputs, left.inputs)),
+        params={**params, **more},
+        outputs=tuple(where_true(scan.outputs, left.outputs)),
+    )

@@ -9,6 +9,10 @@ from chainrule.ir.program import Program
 from chainrule.optimise.algebra import simplify
 from chainrule.optimise.cleanup import fold, prune, share
 from chainrule.optimise.inline import inline
+from chainrule.optimise.literal import literal
+from chainrule.optimise.product import distribute
+from chainrule.optimise.recompute import recompute
+from chainrule.optimise.rotate import rotate
 
 # One round finds nearly everything, as each pass sees what the equations before it became.
 _ROUNDS = 4
@@ -22,7 +26,13 @@ def optimise(program: Program, *, closed: bool = False) -> Program:
     Args:
         closed: as the body of a loop, it may not come to have captured arrays.
     """
-    program = inside(inline(program))
+    program = _rounds(inside(inline(program)), closed)
+    leaner = recompute(distribute(program if closed else literal(program)))
+    # What is computed again in a loop may be there already.
+    return rotate(program if leaner is program else _rounds(inside(leaner), closed))
+
+
+def _rounds(program: Program, closed: bool) -> Program:
     for _ in range(_ROUNDS):
         before = program
         program = prune(share(fold(simplify(program), closed=closed)))

@@ -13,8 +13,8 @@ import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from chainrule.run.call import Call
-from chainrule.run.entry import entry, parts_of, vector_address
+from chainrule.run.engine import available
+from chainrule.run.entry import detour, detour_address, parts_of, vector_address
 from chainrule.run.layout import layout
 
 _DEFAULT, _BASE_TYPE, _HAVE_VECTORCALL = 1 << 18, 1 << 10, 1 << 11
@@ -57,7 +57,7 @@ _MEMORY: list[Any] = []
 def _vector_class() -> type | None:
     """A class with a place for a function of PEP 590, and a slot; None where there is none."""
     at = layout()
-    if at is None:
+    if at is None or not available():
         return None
     members = (_Member * 2)(
         _Member(b"__vectorcalloffset__", _T_PYSSIZET, at.vector, _READONLY, None)
@@ -113,10 +113,8 @@ def aim(item: Any, function: Callable[..., Any]) -> None:
     if at is None or _vector_class() is None:
         item._target = function
         return
-    item._target = parts_of(function) or parts_of(_detour(function))
-    ctypes.c_void_p.from_address(id(item) + at.vector).value = vector_address()
-
-
-def _detour(function: Callable[..., Any]) -> Callable[..., Any]:
-    """An entry that leaves every call to something else."""
-    return entry(Call("call", 0, (), (), function, function, never=True))
+    # Another thread may call meanwhile: the code for either target can do with the other one.
+    parts = parts_of(function)
+    item._target = parts or detour(function)
+    address = vector_address() if parts else detour_address()
+    ctypes.c_void_p.from_address(id(item) + at.vector).value = address

@@ -30,11 +30,17 @@ class Input:
 
 @dataclass(frozen=True)
 class Output:
-    """What one result is made as: float, int, complex, a NumPy scalar type, or np.ndarray."""
+    """What one result is made as: float, int, complex, a NumPy scalar type, or np.ndarray.
+
+    Attributes:
+        reuse: the number of an argument like it, whose array the program may write it into and
+            which is then returned, if it's writeable and shares memory with no other.
+    """
 
     kind: type
     dtype: np.dtype[Any]
     shape: tuple[int, ...] = ()
+    reuse: int | None = None
 
 
 @dataclass
@@ -78,3 +84,10 @@ class Call:
     release: bool = False
     never: bool = False
     keep: Sequence[Any] = field(default_factory=tuple)
+
+
+def may_reuse(number: int, arrays: Sequence[np.ndarray[Any, Any]]) -> bool:
+    """Whether one of a call's arrays may be written: it shares memory with no other."""
+    given = arrays[number]
+    others = (other for k, other in enumerate(arrays) if k != number)
+    return given.flags.writeable and not any(np.may_share_memory(given, a) for a in others)

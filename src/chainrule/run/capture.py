@@ -14,7 +14,7 @@ from chainrule.base.errors import TraceError
 from chainrule.base.place import INTERNAL, Place, user_place
 from chainrule.base.trees import flatten
 from chainrule.ir.primitive import Primitive
-from chainrule.ir.program import Equation, Program, Var
+from chainrule.ir.program import Constant, Equation, Program, Var
 from chainrule.ir.types import ArrayType, type_of
 from chainrule.ops.family import PRIMITIVES
 from chainrule.run.randomness import without_randomness
@@ -142,10 +142,11 @@ def _from_user() -> bool:
     return True
 
 
-def _without_transposes(program: Program, trace: LiveTrace) -> Program:
+def _without_views(program: Program, trace: LiveTrace) -> Program:
     """A captured array seen with its axes in another order as just that: an equation.
 
-    So compiled code reads the array where it lies, and sees which one it is.
+    So compiled code reads the array where it lies, and sees which one it is. What nobody but the
+    trace made, one number all over, is an equation too.
     """
     numbers = {id(array): var for var, array in program.captured}
     captured: list[tuple[Var, Any]] = []
@@ -153,6 +154,11 @@ def _without_transposes(program: Program, trace: LiveTrace) -> Program:
     count = 1 + max((var.number for var in program.variables()), default=-1)
     for var, array in program.captured:
         root = trace.root(array) if isinstance(array, np.ndarray) else None
+        if root is None and array.size > 1 and not any(array.strides):
+            number = (Constant(array.flat[0]),)
+            broadcast = PRIMITIVES["broadcast_to"]
+            equations.append(Equation(broadcast, number, {"shape": array.shape}, (var,)))
+            continue
         axes = None if root is None or root is array else _order(array, root)
         if root is None or axes is None:
             captured.append((var, array))
@@ -201,6 +207,6 @@ def record(
                 trace.check(array)
             trace.open = False
             program = close(trace, heads, outs, name, None, out_tree, names)
-            return _without_transposes(program, trace), trace
+            return _without_views(program, trace), trace
     finally:
         trace.open = False

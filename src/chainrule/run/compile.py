@@ -5,8 +5,9 @@ from __future__ import annotations
 import ctypes
 import functools
 import math
-from collections.abc import Callable, Sequence
-from pathlib import Path
+import os
+import struct
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,13 +22,18 @@ from chainrule.loops.mathematics import DEFINITIONS
 from chainrule.loops.schedule import Target
 from chainrule.run import engine
 from chainrule.run.cache import kept, machine_code
-from chainrule.run.call import Call, Input, Output
+from chainrule.run.call import Call, Input, Output, may_reuse
 from chainrule.run.catching import catching, caught
+from chainrule.run.draw import drawing
 from chainrule.run.entry import entry
+from chainrule.run.lapack import links, table_address
 from chainrule.run.numpy_engine import Failed, python_number
 from chainrule.run.threads import pool
 
 _ALIGN = 64
+# What is kept with machine code: bytes of scratch, whether it calls back, whether it calls LAPACK,
+# how many results are written where an input lies; and of each of these its number and the input's.
+_HEAD, _PAIR = struct.Struct("<QBBI"), struct.Struct("<II")
 _SHORT = 4096  # entries; a program of fewer is over before another thread could run
 _LOOPS = ("scan", "while", "while_transpose")
 _PYTHON: dict[str, type] = {"f": float, "i": int, "c": complex}
@@ -48,33 +54,57 @@ def host_target() -> Target:
 @functools.cache
 def _recipe() -> bytes:
     """What decides how programs become code: these very sources, as they are now."""
-    package = Path(__file__).parent.parent
-    folders = [package / name for name in ("ops", "loops", "emit", "run")]
-    files = [f for folder in folders for f in folder.rglob("*.py")]
-    rows = sorted((str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files)
-    return repr((rows, host_target())).encode()
+    package = os.path.dirname(os.path.dirname(__file__))
+    folders = [os.path.join(package, name) for name in ("ops", "loops", "emit", "run")]
+    rows = sorted(row for folder in folders for row in _sources(folder))
+    return repr((rows, host_target(), np.__version__)).encode()  # whose functions draw
+
+
+def _sources(folder: str) -> Iterator[tuple[str, int, int]]:
+    """Every source file below a folder, its size, and when it was written."""
+    with os.scandir(folder) as found:
+        for item in found:
+            if item.name.endswith(".py"):
+                status = item.stat()
+                yield item.path, status.st_size, status.st_mtime_ns
+            elif item.is_dir():
+                yield from _sources(item.path)
 
 
 class NativeExecutable:
-    """A program as machine code, ready to run."""
+    """A program as machine code, ready to run.
 
-    def __init__(self, program: Program) -> None:
+    Args:
+        donated: inputs whose arrays the caller gives up.
+
+    Attributes:
+        reused: output → the input in whose array it's written, where that can be done.
+    """
+
+    def __init__(self, program: Program, donated: Sequence[int] = ()) -> None:
         self.program = program
+        self.donated = tuple(donated)
         self.callbacks: list[Equation] = []
         self._module: Module | None = None
-        self.scratch, code = self._code()
-        self.machine = engine.link(code)
+        code = self._code()
+        self.machine = engine.link(code, given=drawing(code, host_target()))
         self._run = _RUN(self.machine.address("run"))
         self._callback = _CALLBACK(catching(self._call_back))
+        self._seen: set[tuple[type, ...]] = set()
         self._entries: dict[tuple[type, ...], Callable[..., tuple[Any, ...]]] = {}
         self._inputs = [var.type for var in (*program.inputs, *(v for v, _ in program.captured))]
         self._outputs = [
             type_of(o.value) if isinstance(o, Constant) else o.type for o in program.outputs
         ]
 
-    def callbacks_in_c(self) -> tuple[Any, Any]:
-        """What native code calls back: for an equation on the NumPy engine, and for signals."""
-        return self._callback, _poll()
+    def context(self) -> list[int]:
+        """What a context holds behind scratch memory.
+
+        What native code calls back for an equation on the NumPy engine, and for signals; the
+        threads; a table of LAPACK's routines.
+        """
+        calls = [ctypes.cast(f, ctypes.c_void_p).value or 0 for f in (self._callback, _poll())]
+        return [*calls, pool().address, table_address() if self.links else 0]
 
     def raise_interruption(self) -> None:
         """Raise what a call back raised in this thread, if native code stopped because of it."""
@@ -82,27 +112,37 @@ class NativeExecutable:
         if error is not None:
             raise error
 
-    def _code(self) -> tuple[int, bytes]:
-        """Bytes of scratch memory, and machine code: from the disk, if it was made before."""
+    def _code(self) -> bytes:
+        """Machine code, and what is to be known about it: from the disk, if it was made before."""
         key = digest(self.program)
-        if key is None:
-            return self.module.scratch, machine_code(self.module.text)
-        whole = kept(key + _recipe(), self._packed)
-        if whole[8]:
+        whole = b""
+        if key is not None:
+            whole = kept(key + repr(self.donated).encode() + _recipe(), self._packed)
+        if key is None or (_HEAD.unpack_from(whole)[2] and not links()):
+            self.scratch, self.links = self.module.scratch, self.module.links
+            self.reused = dict(self.module.reused)
+            return machine_code(self.module.text)
+        self.scratch, called_back, links_, count = _HEAD.unpack_from(whole)
+        self.links = bool(links_)
+        if called_back:
             _ = self.module  # its equations that are called back aren't in the code
-        return int.from_bytes(whole[:8], "little"), whole[9:]
+        end = _HEAD.size + count * _PAIR.size
+        self.reused = dict(_PAIR.iter_unpack(whole[_HEAD.size : end]))
+        return whole[end:]
 
     def _packed(self) -> bytes:
-        code = engine.compile_text(self.module.text)
-        return self.module.scratch.to_bytes(8, "little") + bytes([bool(self.callbacks)]) + code
+        module = self.module
+        code = engine.compile_text(module.text)
+        head = _HEAD.pack(module.scratch, bool(self.callbacks), module.links, len(module.reused))
+        return b"".join([head, *(_PAIR.pack(*pair) for pair in module.reused), code])
 
     @property
     def module(self) -> Module:
         """The program as text for LLVM."""
         if self._module is None:
-            lowered = lower(self.program)
+            lowered = lower(self.program, links=links)
             self.callbacks += lowered.callbacks
-            self._module = module_of(lowered, DEFINITIONS, host_target())
+            self._module = module_of(lowered, DEFINITIONS, host_target(), self.donated)
         return self._module
 
     @property
@@ -122,6 +162,10 @@ class NativeExecutable:
         if not self._outputs:
             return []
         kinds = tuple(map(type, given))
+        if kinds not in self._seen:
+            # A way in for these kinds is made the second time, as it takes longer than most calls.
+            self._seen.add(kinds)
+            return list(self._by_ctypes(*given, out=None if out is None else tuple(out)))
         enter = self._entries.get(kinds)
         if enter is None:
             enter = self._entries[kinds] = self._entry(kinds)
@@ -133,8 +177,10 @@ class NativeExecutable:
             Input(kind, type_.dtype, type_.shape if kind is np.ndarray else ())
             for kind, type_ in zip(kinds, self._inputs, strict=True)
         ]
-        outputs = [Output(made_as(kind), kind.dtype, kind.shape) for kind in self._outputs]
-        addresses = [ctypes.cast(f, ctypes.c_void_p).value or 0 for f in self.callbacks_in_c()]
+        outputs = [
+            Output(made_as(kind), kind.dtype, kind.shape, self.reused.get(k))
+            for k, kind in enumerate(self._outputs)
+        ]
         return entry(
             Call(
                 self.program.name,
@@ -144,7 +190,7 @@ class NativeExecutable:
                 self._by_ctypes,
                 self._failed,
                 many=True,
-                context=[*addresses, pool().address],
+                context=self.context(),
                 scratch=self.scratch,
                 release=self.is_long(),
                 keep=(self.machine, self._callback),
@@ -153,7 +199,7 @@ class NativeExecutable:
 
     def is_long(self) -> bool:
         """Whether other threads of Python should run meanwhile."""
-        return bool(self.callbacks) or any(
+        return bool(self.callbacks or self.links) or any(
             equation.primitive.name in _LOOPS
             or any(var.type.size > _SHORT for var in equation.outputs)
             for equation in self.program.equations
@@ -165,18 +211,20 @@ class NativeExecutable:
             np.ascontiguousarray(value, kind.dtype)
             for value, kind in zip(given, self._inputs, strict=True)
         ]
-        made = [_memory(kind.shape, kind.dtype, "a result") for kind in self._outputs]
+        made = []
+        for k, kind in enumerate(self._outputs):
+            reused = self.reused.get(k)
+            if reused is not None and out is None and may_reuse(reused, arrays):
+                made.append(arrays[reused])
+            else:
+                made.append(_memory(kind.shape, kind.dtype, "a result"))
         arrays += made
         arguments = (ctypes.c_void_p * len(arrays))(*[a.ctypes.data for a in arrays])
         size = self.scratch + _ALIGN
         scratch = _memory((size,), np.dtype(np.uint8), "what lies between operations")
         start = scratch.ctypes.data
-        table = (ctypes.c_void_p * 4)(
-            start + -start % _ALIGN,
-            ctypes.cast(self._callback, ctypes.c_void_p),
-            ctypes.cast(_poll(), ctypes.c_void_p),
-            pool().address,
-        )
+        context = [start + -start % _ALIGN, *self.context()]
+        table = (ctypes.c_void_p * len(context))(*context)
         code = self._run(ctypes.addressof(arguments), ctypes.addressof(table))
         if code:
             self._failed(code)
@@ -259,6 +307,6 @@ def _array_at(address: int | None, kind: Any) -> np.ndarray:
     return np.frombuffer(memory, kind.dtype).reshape(kind.shape)
 
 
-def compile_program(program: Program) -> NativeExecutable:
-    """Machine code for a program."""
-    return NativeExecutable(program)
+def compile_program(program: Program, donated: Sequence[int] = ()) -> NativeExecutable:
+    """Machine code for a program, some of whose inputs the caller gives up."""
+    return NativeExecutable(program, donated)

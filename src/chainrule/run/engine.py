@@ -9,7 +9,7 @@ import re
 import sys
 import threading
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from chainrule.base.errors import InternalError
@@ -26,7 +26,7 @@ if hasattr(os, "register_at_fork"):
 _LIBRARIES_PER_SESSION = 64
 
 # Counted up with every change of how this module compiles; part of a cache's keys.
-_RECIPE = 1
+_RECIPE = 2
 
 
 @functools.cache
@@ -131,7 +131,8 @@ def _optimise(module: Any, thorough: bool) -> None:
                 passes.add_sroa_pass()
                 passes.add_instruction_combine_pass()
                 passes.add_simplify_cfg_pass()
-                passes.add_new_gvn_pass()
+                # No global value numbering: the only one that llvmlite offers here, "NewGVN", takes
+                # different values for equal (LLVM 22); equal nodes are printed once anyway.
                 passes.add_dead_code_elimination_pass()
             with passes:
                 passes.run(module, builder)
@@ -211,8 +212,14 @@ class _Sessions:
 _SESSIONS = _Sessions()
 
 
-def link(code: bytes, names: Iterable[str] = ("run",)) -> Machine:
+def link(
+    code: bytes, names: Iterable[str] = ("run",), given: Mapping[str, int] | None = None
+) -> Machine:
     """Put an object file from `compile_text` into memory, where it can run.
+
+    Args:
+        names: the functions to be found in it.
+        given: name → address of what it calls.
 
     Raises:
         InternalError: it isn't an object file for this machine, or lacks one of the names.
@@ -221,6 +228,8 @@ def link(code: bytes, names: Iterable[str] = ("run",)) -> Machine:
     with _LOCK:
         session, library = _SESSIONS.place()
         builder = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
+        for name, address in (given or {}).items():
+            builder.import_symbol(name, address)
         exported = tuple(names)
         for name in exported:
             builder.export_symbol(name)

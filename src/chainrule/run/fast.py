@@ -16,7 +16,6 @@ from chainrule.run.call import Call, Input, Output
 from chainrule.run.entry import entry
 from chainrule.run.layout import layout
 from chainrule.run.results import Leaf
-from chainrule.run.threads import pool
 from chainrule.run.variant import Variant
 
 _HERE = object()  # a leaf, to see how leaves nest
@@ -36,9 +35,11 @@ def fast_entry(
     None where more has to be looked at than it can: attributes, items, trees of results.
     """
     native = variant.unit.native()
-    outputs = _outputs(variant)
     nest = nesting(variant.unit.results.out_tree)
-    if native is None or outputs is None or nest is None or not variant.is_simple():
+    if native is None or nest is None or not variant.is_simple():
+        return None
+    outputs = _outputs(variant, native.reused)
+    if outputs is None:
         return None
     words = _words(variant)
     if words is None:
@@ -47,7 +48,6 @@ def fast_entry(
         Input(type(leaf), type_of(leaf).dtype, np.shape(leaf) if type(leaf) is np.ndarray else ())
         for leaf in leaves
     ]
-    context = [ctypes.cast(f, ctypes.c_void_p).value or 0 for f in native.callbacks_in_c()]
     return entry(
         Call(
             name,
@@ -59,7 +59,7 @@ def fast_entry(
             many=nest[-1] >= 0,
             nest=nest if nest.count(-1) + 1 < len(nest) else (),
             captured=variant.captured,
-            context=[*context, pool().address],
+            context=native.context(),
             scratch=native.scratch,
             names=variant.state.pairs,
             cells=variant.state.cells,
@@ -116,7 +116,7 @@ def _place_in_functions(name: str) -> int | None:
     return found[0].pop() if len(found[0]) == 1 and found[0] == found[1] else None
 
 
-def _outputs(variant: Variant) -> list[Output] | None:
+def _outputs(variant: Variant, reused: dict[int, int]) -> list[Output] | None:
     """What the results are made as; None where that takes Python."""
     results = variant.unit.results
     if not results.direct:
@@ -125,7 +125,7 @@ def _outputs(variant: Variant) -> list[Output] | None:
     if any(kind is None for kind in kinds):
         return None
     return [
-        Output(kind, leaf.kind.dtype, leaf.kind.shape)
+        Output(kind, leaf.kind.dtype, leaf.kind.shape, reused.get(leaf.number))
         for kind, leaf in zip(kinds, results.leaves, strict=True)
         if kind is not None and leaf.kind is not None
     ]

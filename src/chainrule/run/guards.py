@@ -299,6 +299,10 @@ class _Walk:
         self._fact(label, Same(value))
         self._generator(value)
         own = getattr(value, "__dict__", None)
+        if getattr(kind, "__watched__", False) and type(own) is dict:
+            # Such as an optimiser: this package's code, which isn't walked, reads its attributes.
+            for name in sorted(own):
+                self._entry(own, name, f"{label}.{name}", depth)
         if kind.__module__.partition(".")[0] == "chainrule":
             # A function wrapped by this package: what it wraps and its rules, not what it caches.
             for name, part in sorted(vars(value).items() if own else ()):

@@ -27,6 +27,7 @@ from chainrule.run.signature import (
     Call,
     Inline,
     Static,
+    donated,
     fixed_values,
     leaf_names,
     rebuilt,
@@ -58,9 +59,12 @@ class _Cache:
 class _Compiled:
     """What `cr.jit` returns: a function that is traced and compiled when it's called."""
 
-    def __init__(self, f: Callable[..., Any], static: Static, cache: _Cache) -> None:
+    def __init__(
+        self, f: Callable[..., Any], static: Static, given_up: Static, cache: _Cache
+    ) -> None:
         self._f = f
         self._static = static
+        self._given_up = given_up
         self._cache = cache
 
     def _call(self, *args: Any, out: Any = None, **kwargs: Any) -> Any:
@@ -73,8 +77,10 @@ class _Compiled:
         if variant is None:
             return self._as_it_is(args, kwargs, out)
         result = variant.run(call.leaves, out)
-        if not variant.aimed_at and call.bare:
+        # What is called once needs no way that is faster; making one takes longer than the call.
+        if variant.used and not variant.aimed_at and call.bare:
             self._aim(variant, call)
+        variant.used = True
         return result
 
     def _as_it_is(self, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Any:
@@ -163,7 +169,8 @@ class _Compiled:
             return None
         # What the function itself has changed while it was traced is as it should be now.
         after = survey(self._f, roots)
-        return Variant(Unit(program), after, trace)
+        free = donated(args, kwargs, self._static, self._given_up)
+        return Variant(Unit(program, free), after, trace)
 
     def _unit(self, args: tuple[Any, ...], kwargs: dict[str, Any], what: str) -> Unit:
         try:
@@ -212,8 +219,8 @@ class Bound(_Compiled):
 class Compiled(_Compiled):
     """A compiled function. Calls go straight to machine code wherever they can."""
 
-    def __init__(self, f: Callable[..., Any], static: Static) -> None:
-        super().__init__(f, static, _Cache())
+    def __init__(self, f: Callable[..., Any], static: Static, given_up: Static) -> None:
+        super().__init__(f, static, given_up, _Cache())
         self._instances: dict[int, tuple[Callable[[], Any], _Cache]] = {}
         self._fast: list[tuple[Variant, list[Any]]] = []
         functools.update_wrapper(self, f, updated=())  # type: ignore[arg-type]
@@ -245,7 +252,8 @@ class Compiled(_Compiled):
         if instance is None:
             return self
         method = MethodType(self._f, instance)
-        bound = Bound(method, self._static.bound(), self._cache_of(instance))
+        settled = self._static.bound(), self._given_up.bound()
+        bound = Bound(method, *settled, self._cache_of(instance))
         bound.__dict__.update((name, self.__dict__[name]) for name in _ABOUT if name in vars(self))
         bound.__dict__["__wrapped__"] = method
         return bound
@@ -305,8 +313,10 @@ def jit(
             any other transformation, and `cr.jit(cr.grad(f))` is the way to a fast gradient.
         static_argnums: positions of arguments that are no inputs but part of the function: sizes,
             flags, names. They must be hashable; each new value is compiled anew.
-        donate_argnums: positions of arguments that the caller won't use again, whose memory may be
-            overwritten.
+        donate_argnums: positions of arguments that the caller gives up. A result of the same shape
+            and dtype is then written into such an array where that can be done, and is that array;
+            what the others hold afterwards is not defined. Nothing is written into an array that
+            is read-only, isn't C-contiguous, or shares memory with another argument.
 
     Returns:
         A function of the same arguments, also usable as a method. `compiled(*args, out=tree)`
@@ -338,21 +348,29 @@ def jit(
         5.0
     """
     check_callable(f, "jit")
-    static = _positions(static_argnums, "static_argnums")
-    _positions(donate_argnums, "donate_argnums")
     try:
         parameters = list(inspect.signature(f).parameters)
     except (TypeError, ValueError):
         parameters = []
-    names = tuple(parameters[n] for n in static if -len(parameters) <= n < len(parameters))
-    return Compiled(f, Static(static, names))
+    static = _chosen(static_argnums, "static_argnums", parameters)
+    given_up = _chosen(donate_argnums, "donate_argnums", parameters)
+    both = {*static.positions} & {*given_up.positions} or {*static.names} & {*given_up.names}
+    if both:
+        raise ArgumentError(
+            "jit: a static argument has no memory that could be given up",
+            {"static and donated": ", ".join(map(str, both))},
+            "leave it out of donate_argnums",
+        )
+    return Compiled(f, static, given_up)
 
 
-def _positions(given: int | Sequence[int], name: str) -> tuple[int, ...]:
+def _chosen(given: int | Sequence[int], name: str, parameters: Sequence[str]) -> Static:
     try:
-        return tuple(map(operator.index, given if isinstance(given, (tuple, list)) else (given,)))
+        found = tuple(map(operator.index, given if isinstance(given, (tuple, list)) else (given,)))
     except TypeError:
         raise ArgumentError(
             f"jit: {name} is a position or a tuple of positions, counted from 0",
             {"given": repr(given)},
         ) from None
+    inside = [n for n in found if -len(parameters) <= n < len(parameters)]
+    return Static(found, tuple(parameters[n] for n in inside))

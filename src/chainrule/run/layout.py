@@ -45,6 +45,7 @@ def layout() -> Layout | None:
         array_shape=_HEAD + 2 * _POINTER,
         array_descr=_HEAD + 5 * _POINTER,
         array_flags=_HEAD + 6 * _POINTER,
+        dict_version=_HEAD + _POINTER if _is_version(_HEAD + _POINTER) else 0,
     )
     return supposed if _complete() and _holds(supposed) else None
 
@@ -80,6 +81,30 @@ def _holds(at: Layout) -> bool:
         np.zeros((3, 0), ">i4"),
     ]
     return good and all(_array_holds(at, array) for array in arrays)
+
+
+def _is_version(offset: int) -> bool:
+    """Whether a word of dicts changes with every change of what they hold (PEP 509)."""
+    some: dict[Any, Any] = {"a": 1}
+    changes = (
+        lambda: some.update(a=2),
+        lambda: some.__setitem__("b", 3),
+        lambda: some.setdefault("c", 4),
+        lambda: some.__delitem__("a"),
+        lambda: some.pop("b"),
+        lambda: some.__setitem__("a", 2),
+        some.popitem,
+        some.clear,
+    )
+    seen = {_word(some, offset)}
+    for change in changes:
+        change()
+        word = _word(some, offset)
+        some.get("a")
+        if word in seen or _word(some, offset) != word:
+            return False
+        seen.add(word)
+    return True
 
 
 def _array_holds(at: Layout, array: np.ndarray[Any, Any]) -> bool:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
+import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.base.errors import AllocationError, ChainruleError, DivisionError, DomainError
+from chainrule.base.errors import AllocationError, ChainruleError, DomainError
 from chainrule.ir.primitive import Primitive
 from chainrule.ir.program import Constant, Equation, Operand, Program
+from chainrule.tracing.division import divided, divides_whole, hearing
 from chainrule.tracing.trace import apply
-
-_WHOLE_DIVISIONS = ("floor_divide", "remainder", "modulus", "fmod")
 
 
 class Failed(Exception):
@@ -42,6 +41,7 @@ class NumpyExecutable:
     llvm: str | None = None
 
     def __init__(self, program: Program) -> None:
+        self.quiet = program.quiet
         self.places: dict[int, int] = {}
         self.constants: list[Any] = []
         self.inputs = tuple(self._variable(var.number) for var in program.inputs)
@@ -76,7 +76,7 @@ class NumpyExecutable:
             weak = tuple(var.type.weak for var in equation.outputs)
             params = dict(equation.params)
             op = equation.primitive
-            whole = op.name in _WHOLE_DIVISIONS and equation.outputs[0].type.dtype.kind in "iu"
+            whole = divides_whole(equation)
             steps.append(Step(op, operands, params, results, weak, dead, equation, whole))
         steps.reverse()
         return steps
@@ -107,12 +107,13 @@ class NumpyExecutable:
             table[place] = python_number(leaf) if weak else leaf
         for place, array in zip(self.captured, captured, strict=True):
             table[place] = array
-        loud = np.geterr()["divide"]
         # Compiled code doesn't warn of infinities and NaNs; of whole numbers only NumPy can tell.
-        with np.errstate(all="ignore"):
+        said = "" if self.quiet else np.geterr()["divide"]
+        with hearing(said), np.errstate(all="ignore"):
             for step in self.steps:
                 if step.whole_division:
-                    self._divide(step, table, loud)
+                    divisor = table[step.operands[-1]]
+                    divided(step.equation, functools.partial(self.perform, step, table), divisor)
                 else:
                     self.perform(step, table)
                 for place in step.dead:
@@ -124,8 +125,7 @@ class NumpyExecutable:
         try:
             result = apply(step.op, *[table[place] for place in step.operands], **step.params)
         except ChainruleError as error:
-            if step.equation.place is not None:
-                error.where = step.equation.place
+            error.locate(step.equation.place)
             raise
         except ValueError as error:
             raise DomainError(str(error), where=step.equation.place) from None
@@ -139,23 +139,6 @@ class NumpyExecutable:
         parts = result if step.op.multiple else (result,)
         for place, part, weak in zip(step.results, parts, step.weak, strict=True):
             table[place] = python_number(part) if weak else part
-
-    def _divide(self, step: Step, table: list[Any], loud: Any) -> None:
-        """A division of whole numbers: by zero, Python's raise and NumPy's warn."""
-        where = step.equation.place
-        if step.weak[0] and table[step.operands[1]] == 0:
-            raise DivisionError(f"{step.op.name}: a whole number is divided by zero", where=where)
-        told: list[str] = []
-        with np.errstate(
-            divide="call" if loud == "warn" else loud, call=lambda *a: told.append(a[0])
-        ):
-            self.perform(step, table)
-        if told:
-            message = f"{told[0]} encountered in {step.op.name}"
-            if where is None:
-                warnings.warn(message, RuntimeWarning, stacklevel=2)
-            else:
-                warnings.warn_explicit(message, RuntimeWarning, where.filename, where.line)
 
 
 def python_number(value: Any) -> Any:

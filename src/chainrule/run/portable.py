@@ -11,7 +11,7 @@ import numpy as np
 
 from chainrule.base.settings import OPEN
 from chainrule.emit.plan import NO_MEMORY
-from chainrule.run.call import ABSENT, Call, Input, Output
+from chainrule.run.call import ABSENT, Call, Input, Output, may_reuse
 
 Array = np.ndarray[Any, Any]
 
@@ -31,7 +31,7 @@ def portable_entry(call: Call) -> Callable[..., Any]:
             if results is None:
                 return call.fallback(*args, **keywords)
         else:
-            results = [np.empty(item.shape, item.dtype) for item in call.outputs]
+            results = [_result(call, item, args, buffers) for item in call.outputs]
         everything = [*buffers, *call.captured, *results]
         table = (ctypes.c_void_p * len(everything))(*(array.ctypes.data for array in everything))
         try:
@@ -126,6 +126,14 @@ def _given(call: Call, keywords: dict[str, Any], buffers: list[Array]) -> list[A
     )
     # Contiguous arrays share memory just when their bounds do.
     return None if any(np.may_share_memory(a, b) for a, b in pairs) else arrays
+
+
+def _result(call: Call, item: Output, args: tuple[Any, ...], buffers: list[Array]) -> Array:
+    """Memory for a result: an argument that was given up for it, where that's possible, or new."""
+    if item.reuse is not None and may_reuse(item.reuse, [*buffers, *call.captured]):
+        given: Array = args[item.reuse]
+        return given
+    return np.empty(item.shape, item.dtype)
 
 
 def _made(item: Output, result: Array) -> Any:

@@ -90,6 +90,13 @@ class Results:
             results.append(value)
         return results
 
+    def free(self, donated: Sequence[int]) -> tuple[int, ...]:
+        """Of the arguments that are given up those that nobody reads once the program has run."""
+        if any(leaf.source == "captured" for leaf in self.leaves):
+            return ()  # it may be part of one of them
+        handed_on = {leaf.number for leaf in self.leaves if leaf.source == "input"}
+        return tuple(number for number in donated if number not in handed_on)
+
     # ---- out= ------------------------------------------------------------------------------------
 
     def targets(self, out: Any) -> list[np.ndarray]:

@@ -48,7 +48,7 @@ class Call(NamedTuple):
 
 
 class Static(NamedTuple):
-    """Which arguments are part of the function: their positions, and what they are called."""
+    """Some of the arguments: their positions, and what they are called."""
 
     positions: tuple[int, ...] = ()
     names: tuple[str, ...] = ()
@@ -153,6 +153,26 @@ def fixed_values(
     values = [(f"argument {k}", args[k]) for k in sorted(static.of(args))]
     values += [(name, kwargs[name]) for name in static.names if name in kwargs]
     return values + [("an argument", a) for a in found if not _is_dynamic(a)]
+
+
+def donated(
+    args: tuple[Any, ...], kwargs: Mapping[str, Any], static: Static, given_up: Static
+) -> list[int]:
+    """Which leaves belong to arguments that are given up."""
+    skipped, chosen = static.of(args), given_up.of(args)
+    parts = [(k in chosen, a) for k, a in enumerate(args) if k not in skipped]
+    parts += [
+        (name in given_up.names, a)
+        for name, a in sorted(kwargs.items())
+        if name not in static.names
+    ]
+    found: list[int] = []
+    first = 0
+    for wanted, a in parts:
+        count = sum(map(_is_dynamic, flatten(a)[0]))
+        found += range(first, first + count) if wanted else ()
+        first += count
+    return found
 
 
 def leaf_names(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,23 +28,53 @@ _LARGE = 1 << 16  # bytes; compared piece by piece, so that it happens in the ca
 _COMPILED_DTYPES = "?bBhHiIlLqQfdFD"
 
 
-# Tracing and compiling go one after the other, whatever the function: what is traced may call other
-# compiled functions, on any thread. No fork can find this lock held by another thread.
-COMPILING = threading.RLock()
+class _Compiling:
+    """While a function is traced and compiled, no other is, and the garbage collector rests.
+
+    What is traced may call other compiled functions, on any thread. The collector would look
+    through all that is being made again and again, and find that everything is needed.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self._depth = 0
+        self._collecting = False
+
+    def __enter__(self) -> None:
+        self.lock.acquire()
+        self._depth += 1
+        if self._depth == 1:
+            self._collecting = gc.isenabled()
+            gc.disable()
+
+    def __exit__(self, *_: object) -> None:
+        self._depth -= 1
+        if self._depth == 0 and self._collecting:
+            gc.enable()
+        self.lock.release()
+
+
+COMPILING = _Compiling()
 if hasattr(os, "register_at_fork"):
+    # No fork can find this lock held by another thread.
     os.register_at_fork(
-        before=COMPILING.acquire,
-        after_in_parent=COMPILING.release,
-        after_in_child=COMPILING.release,
+        before=COMPILING.lock.acquire,
+        after_in_parent=COMPILING.lock.release,
+        after_in_child=COMPILING.lock.release,
     )
 
 
 class Unit:
-    """A program and what runs it; each engine is made ready when it's first asked for."""
+    """A program and what runs it; each engine is made ready when it's first asked for.
 
-    def __init__(self, program: Program) -> None:
+    Args:
+        donated: inputs whose arrays the caller gives up.
+    """
+
+    def __init__(self, program: Program, donated: Sequence[int] = ()) -> None:
         self.whole = program
         self.results = Results(program)
+        self.donated = self.results.free(donated)
         self.recorded = self.results.program
         self.program = optimise(self.recorded)
         self.compilable = _is_compilable(self.program)
@@ -57,7 +89,7 @@ class Unit:
         if self._native is None:
             with COMPILING:
                 if self._native is None:
-                    self._native = compile_program(self.program)
+                    self._native = compile_program(self.program, self.donated)
         return self._native
 
     def numpy(self) -> NumpyExecutable:
@@ -104,6 +136,7 @@ class Variant:
     def __init__(self, unit: Unit, state: State, trace: LiveTrace) -> None:
         self.unit = unit
         self.state = state
+        self.used = False  # whether it has run before
         self.aimed_at = False  # whether an entry has been made for it, or tried
         places = {id(array): k for k, (_, array) in enumerate(state.arrays)}
         captured = (*unit.recorded.captured, *unit.program.captured)
@@ -117,10 +150,13 @@ class Variant:
         roots = {id(trace.root(array)) for array in self.arrays.values()}
         # Of these the program reads a view, which stays a view of this very array.
         self._viewed = roots - {id(array) for array in self.arrays.values()}
+        # What was captured, and no longer is, stands in the program as numbers.
+        left = {id(array) for _, array in unit.program.captured}
+        spelled_out = {id(array) for array in self.arrays.values()} - left
         self.contents = [
             (array, array.tobytes())
             for _, array in state.arrays
-            if trace.computed or id(array) not in roots
+            if trace.computed or id(array) not in roots or id(array) in spelled_out
         ]
         self._order = [var.number for var, _ in unit.program.captured]
         self._recorded_order = [var.number for var, _ in unit.recorded.captured]
@@ -196,23 +232,10 @@ class Variant:
         native = self.unit.native() if settings.engine == "llvm" else None
         if native is None or plainly:
             return self.unit.numpy()(leaves, captured)
-        direct = targets is not None and self._may_write(targets, [*leaves, *captured])
+        # Where one of them can't be written while the arguments are read, it's written last.
+        direct = targets is not None and self.unit.results.direct
         try:
             return native(leaves, captured, targets if direct else None)
         except (Failed, ArithmeticError, TypeError, ValueError):
             # The error that a user is to see, with their line, comes from doing it once more.
             return self.unit.numpy()(leaves, captured)
-
-    def _may_write(self, targets: list[np.ndarray], given: list[Any]) -> bool:
-        """Whether native code may write into the caller's arrays while it reads the others."""
-        if not self.unit.results.direct:
-            return False
-        for target in targets:
-            flags = target.flags
-            if type(target) is not np.ndarray or not target.dtype.isnative:
-                return False
-            if not (flags.c_contiguous and flags.aligned):
-                return False
-            if any(isinstance(a, np.ndarray) and np.may_share_memory(target, a) for a in given):
-                return False
-        return True

@@ -15,10 +15,14 @@ import numpy as np
 
 
 class _Recording(threading.local):
-    """Of this thread: which arrays stay as they are, and where a backward sweep has got to."""
+    """Of this thread: which arrays stay as they are, and where what is recorded now belongs.
+
+    `again`: to where it was recorded before; else a backward sweep has got there.
+    """
 
     live: Callable[[np.ndarray], bool] | None = None
     origin: tuple[CodeType | None, int | None] | None = None
+    again = False
 
 
 RECORDING = _Recording()
@@ -54,3 +58,13 @@ def going_back() -> Iterator[None]:
         yield
     finally:
         RECORDING.origin = before
+
+
+@contextmanager
+def going_again() -> Iterator[None]:
+    """Around equations that were recorded before: `origin` is set to the place of each."""
+    RECORDING.again = True
+    try:
+        yield
+    finally:
+        RECORDING.origin, RECORDING.again = None, False

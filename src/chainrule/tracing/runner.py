@@ -13,8 +13,9 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from chainrule.base.errors import ChainruleError
-from chainrule.ir.program import Constant, Operand, Program
+from chainrule.base.errors import ChainruleError, DomainError
+from chainrule.ir.program import Constant, Equation, Operand, Program
+from chainrule.tracing.division import divided, divides_whole, hearing
 from chainrule.tracing.table import RESOLVERS
 from chainrule.tracing.trace import explained, resolve
 
@@ -46,6 +47,8 @@ class Runner:
         for equation in program.equations:
             op, params = equation.primitive, equation.params
             call = functools.partial(op.value, **params) if params else op.value
+            if divides_whole(equation):
+                call = functools.partial(_divided, equation, call)
             reads = list(map(place, equation.inputs))
             fetch = operator.itemgetter(*reads) if reads else _nothing
             writes = tuple(number[var.number] for var in equation.outputs)
@@ -57,7 +60,7 @@ class Runner:
     def __call__(self, *leaves: Any) -> list[Any]:
         """The outputs for plain inputs."""
         if self.quiet:
-            with np.errstate(all="ignore"):
+            with np.errstate(all="ignore"), hearing(""):
                 return self._run(leaves)
         return self._run(leaves)
 
@@ -89,9 +92,15 @@ class Runner:
         _, fetch, alone, *_ = self.steps[count]
         operands = [fetch(env)] if alone else list(fetch(env))
         ours = explained(equation.primitive, operands, dict(equation.params), error)
-        if isinstance(ours, ChainruleError) and equation.place is not None:
-            ours.where = equation.place
+        if isinstance(ours, ValueError) and not isinstance(ours, ChainruleError):
+            ours = DomainError(str(ours))
+        if isinstance(ours, ChainruleError):
+            ours.locate(equation.place)
         return ours
+
+
+def _divided(equation: Equation, call: Callable[..., Any], *operands: Any) -> Any:
+    return divided(equation, lambda: call(*operands), operands[-1])
 
 
 def _nothing(env: Any) -> tuple[()]:

@@ -131,7 +131,7 @@ class StageTrace(RecordTrace):
         results = tuple(Tracer(self, None, n, self.types[n].weak) for n in from_here)
         kept = (None,) * len(results) if op.multiple else None
         place: tuple[Any, Any] = RECORDING.origin or user_place(2) or (None, None)
-        if RECORDING.origin is not None:
+        if RECORDING.origin is not None and not RECORDING.again:
             self.backward.add(from_here[0])
         self.equations += (op, operands, numbers, params, from_here[0], kept, *place)
         if op.multiple:

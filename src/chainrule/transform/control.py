@@ -20,6 +20,7 @@ from chainrule.transform import choice, loop, repeat  # noqa: F401 - they enter 
 from chainrule.transform.arguments import check_callable
 from chainrule.transform.carry import Carry, cast, leaves_of, owned, start_of, strong
 from chainrule.transform.choice import shared
+from chainrule.transform.hoist import hoisted
 
 # ---- cond ----------------------------------------------------------------------------------------
 
@@ -209,14 +210,18 @@ def _scan(
     if not staged.leaves:
         return unflatten(staged.tree, [])
     start, steps = start_of(leaves, carry.kinds), len(leaves)
+    # Where no step is made, nothing is computed that could fail.
+    program, fixed = staged.program, staged.captured
+    if length:
+        program, fixed = hoisted(program, fixed)
     found = apply(
         control.scan,
-        *staged.captured,
+        *fixed,
         *start,
         *rows,
-        body=staged.program,
+        body=program,
         length=length,
-        consts=len(staged.captured),
+        consts=len(fixed),
         carry=steps,
         reverse=reverse,
     )

@@ -28,6 +28,7 @@ from chainrule.transform.mask import (
     factor_pattern,
     generic,
     generic_pattern,
+    halves,
     plainly_finite,
 )
 
@@ -170,7 +171,7 @@ class Row:
 def transpose_linear(row: Row, g: Any, mask: Mask | None) -> list[tuple[int, Any, Mask | None]]:
     """Cotangents of the linear operands: (operand, cotangent, mask) each."""
     op, derivative = row.op, row.op.derivative
-    if mask is None and derivative.args == (0,) and not derivative.selects:
+    if mask is None and derivative.args == (0,) and (not derivative.selects or _whole(row)):
         part = derivative.transpose(g, row.type(0), *row.xs[1:], **row.params)
         return [(0, part, None)]
     linear = op.linear_args(len(row.xs))
@@ -181,9 +182,25 @@ def transpose_linear(row: Row, g: Any, mask: Mask | None) -> list[tuple[int, Any
     parts = as_parts(derivative.transpose(g, *operands, **row.params), linear)
     if mask is None and not derivative.selects:
         return [(k, parts[k], None) for k in linear]
+    if derivative.parts and all(operands[k].shape == row.kind.shape for k in linear):
+        split = functools.partial(_split, row, operands)
+        masks = halves(split, mask, row.kind.shape)
+        return [(k, parts[k], masks[j]) for j, k in enumerate(linear)]
     pattern = _pattern_transpose(row, operands, linear, mask)
     reached = {k: functools.partial(_reached, pattern, k) for k in linear}
     return [(k, parts[k], Mask(reached[k], mask)) for k in linear]
+
+
+def _whole(row: Row) -> bool:
+    """Whether an operation that may leave entries out leaves out none here."""
+    whole = row.op.derivative.whole
+    if whole is None or row.kind.shape != row.type(0).shape:
+        return False
+    return bool(whole(*row.xs[1:], **row.params))
+
+
+def _split(row: Row, operands: list[Any], pattern: Any) -> Any:
+    return row.op.derivative.transpose(pattern, *operands, **row.params)
 
 
 def _reached(pattern: Callable[[], dict[int, Any]], k: int) -> Any:

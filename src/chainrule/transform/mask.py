@@ -6,6 +6,7 @@ finite, or may not stay so.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -18,12 +19,14 @@ from chainrule.transform.shape import fill
 class Mask:
     """A boolean pattern that is worked out only when somebody needs it."""
 
-    __slots__ = ("_make", "_parents", "_value")
+    __slots__ = ("_make", "_parents", "_value", "other", "whole")
 
     def __init__(self, make: Callable[[], Any], *parents: Mask | None) -> None:
         self._make: Callable[[], Any] | None = make
         self._parents = parents
         self._value: Any = None
+        self.other: Mask | None = None  # what the same choice took from its other operand
+        self.whole: Mask | None = None  # what both took together; None is every entry
 
     def value(self) -> Any:
         # Parents first, on a stack of our own: masks may follow a chain as long as the program.
@@ -39,6 +42,31 @@ class Mask:
                 mask._value = mask._make()
                 mask._make, mask._parents = None, ()
         return self._value
+
+
+def halves(
+    split: Callable[[Any], tuple[Any, Any]], whole: Mask | None, shape: tuple[int, ...]
+) -> tuple[Mask, Mask]:
+    """What each operand of a choice gave; `split` parts a pattern of the result between them."""
+
+    def taken(k: int) -> Any:
+        every = np.ones(shape, bool) if whole is None else fill(whole.value(), shape)
+        return split(every)[k]
+
+    one, other = (Mask(functools.partial(taken, k), whole) for k in range(2))
+    one.other, other.other = other, one
+    one.whole = other.whole = whole
+    return one, other
+
+
+def join(masks: list[Mask], mask: Mask | None) -> list[Mask] | None:
+    """The masks with one more, two halves as their whole; None if together they are every entry."""
+    while mask is not None and mask.other is not None and mask.other in masks:
+        masks = [known for known in masks if known is not mask.other]
+        mask = mask.whole
+    if mask is None:
+        return None
+    return masks if mask in masks else [*masks, mask]
 
 
 Masked = tuple[Any, Mask | None]

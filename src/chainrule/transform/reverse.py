@@ -28,7 +28,7 @@ from chainrule.transform.linear import (
     transpose_multilinear,
     undefined,
 )
-from chainrule.transform.mask import Mask, Masked, blank
+from chainrule.transform.mask import Mask, Masked, blank, join
 from chainrule.transform.shape import any_to, fill
 
 
@@ -44,10 +44,8 @@ class _Sum:
 
     def add(self, g: Any, mask: Mask | None) -> None:
         self.dense = g if self.dense is None else self.dense + g
-        if mask is None:
-            self.masks = None
-        elif self.masks is not None:
-            self.masks.append(mask)
+        if self.masks is not None:
+            self.masks = join(self.masks, mask)
 
     def gather(self, op: Any, piece: tuple[Any, Any, Any, Mask | None]) -> None:
         self.gathered.setdefault(op, []).append(piece)
@@ -59,6 +57,8 @@ class _Sum:
             g = part if g is None else g + part
         if self.masks is None:
             return g, None
+        if len(self.masks) == 1 and not self.gathered:
+            return g, self.masks[0]
         parents = [piece[3] for pieces in self.gathered.values() for piece in pieces]
         return g, Mask(lambda: self._mask(kind), *self.masks, *parents)
 
@@ -176,7 +176,9 @@ class _Sweep:
             if type(derivative) is not Partials:
                 if type(derivative) is Linear and derivative.gather is not None:
                     xs, numbers = equations[k + 1], equations[k + 2]
-                    if numbers[0] >= 0:
+                    if numbers[0] >= 0 and mask is None and shapes[first] == shapes[numbers[0]]:
+                        self._general(Row(equations[k : k + FIELDS], self.trace), g, mask)
+                    elif numbers[0] >= 0:
                         g = g if g.shape == shapes[first] else fill(g, shapes[first])
                         piece = (g, tuple(xs[1:]), equations[k + 3], mask)
                         self.gather(numbers[0], op, piece)
