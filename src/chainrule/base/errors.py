@@ -32,7 +32,13 @@ class ChainruleError(Exception):
         self.facts = {label: str(text) for label, text in (facts or {}).items()}
         self.fix = fix
         self.where = user_place(2) if where is None else where
+        self._located = False
         super().__init__(problem)
+
+    def locate(self, where: Place | None) -> None:
+        """Name the line an equation came from; the first to do so, the innermost, is right."""
+        if where is not None and not self._located:
+            self.where, self._located = where, True
 
     def __str__(self) -> str:
         rows = dict(self.facts)
@@ -116,6 +122,24 @@ class AllocationError(ChainruleError, MemoryError):
 
 class GradientError(ChainruleError, AssertionError):
     """A derivative disagrees with its numerical check."""
+
+    __module__ = "chainrule"
+
+
+class DivergenceError(ChainruleError, ArithmeticError):
+    """A training whose loss or gradients left the finite numbers."""
+
+    __module__ = "chainrule"
+
+
+class ModelFileError(ChainruleError, ValueError):
+    """A file that isn't a whole, sound model or checkpoint of this package."""
+
+    __module__ = "chainrule"
+
+
+class StorageError(ChainruleError, OSError):
+    """A file that can't be read or written: what the system said, and what is left intact."""
 
     __module__ = "chainrule"
 
