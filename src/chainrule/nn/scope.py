@@ -1,0 +1,115 @@
+"""What a network's call reads and leaves behind, so that a model with weights is a pure function.
+
+`Layer.apply` opens a scope that holds the values of the weights, possibly traced ones; a layer that
+reads `self.kernel` gets them from there, one that assigns `self.moving_mean` leaves them there.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from chainrule.base.errors import ArgumentError
+from chainrule.nn.weight import Weight
+from chainrule.ops.draw_keys import fold_in
+
+
+class Scope:
+    """One call of a network.
+
+    Args:
+        values: weight → its value during the call.
+        training: what layers such as Dropout are told.
+        key: where chance comes from, uint64[2]; None refuses it.
+        rows: 1 for each row of the batch that counts and 0 for padding; None if all count.
+        make: makes the value of a weight that has none yet; None outside of building.
+        watch: told of each layer and its output.
+    """
+
+    def __init__(
+        self,
+        values: dict[Weight, Any],
+        training: bool = False,
+        key: Any = None,
+        rows: Any = None,
+        make: Callable[[Any], Any] | None = None,
+        watch: Callable[[Any, Any], None] | None = None,
+    ) -> None:
+        self.values = values
+        self.training = training
+        self.key = key
+        self.rows = rows
+        self.make = make
+        self.watch = watch
+        self.updates: dict[Weight, Any] = {}
+        self.losses: list[Any] = []
+        self.draws = 0
+        self.given: dict[int, Any] = {}  # id of a layer → what stands for its input times kernel
+
+    def __enter__(self) -> Scope:
+        _open().append(self)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        _open().pop()
+
+    def read(self, weight: Weight) -> Any:
+        """The value of a weight here: the call's own, else the one that the weight keeps.
+
+        Raises:
+            ArgumentError: it has none yet.
+        """
+        if weight in self.updates:
+            return self.updates[weight]
+        if weight not in self.values:
+            if self.make is None:
+                return weight.kept()
+            self.values[weight] = self.make(weight)
+        return self.values[weight]
+
+    def draw(self, who: str) -> Any:
+        """A key that no other draw of this call has.
+
+        Raises:
+            ArgumentError: the call was given no seed.
+        """
+        if self.key is None:
+            raise ArgumentError(
+                f"{who} draws random numbers while training, and the call was given no seed",
+                fix="pass one: model.apply(variables, x, training=True, seed=0)",
+            )
+        self.draws += 1
+        return fold_in(self.key, self.draws)
+
+
+_local = threading.local()
+
+
+def _open() -> list[Scope]:
+    if not hasattr(_local, "scopes"):
+        _local.scopes = []
+    scopes: list[Scope] = _local.scopes
+    return scopes
+
+
+def current() -> Scope | None:
+    """The innermost open scope of this thread."""
+    scopes = _open()
+    return scopes[-1] if scopes else None
+
+
+def read(weight: Weight) -> Any:
+    """The value of a weight here and now."""
+    scope = current()
+    return weight.kept() if scope is None else scope.read(weight)
+
+
+def write(weight: Weight, value: Any) -> None:
+    """Give a weight another value: within a call in its scope alone, else for good."""
+    scope = current()
+    if scope is None:
+        weight.keep(value)
+    else:
+        weight.check(value)
+        scope.updates[weight] = value
