@@ -108,7 +108,7 @@ def test_an_interruption_is_not_a_traceback(monkeypatch, capsys):
     def interrupted():
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(main, "info_text", interrupted)
+    monkeypatch.setattr(info, "info_text", interrupted)
     assert main.main(["info"]) == 130
     assert capsys.readouterr().err == "\nstopped\n"
 
@@ -117,7 +117,7 @@ def test_a_fault_of_ours_says_so(monkeypatch, capsys):
     def broken():
         raise ZeroDivisionError("division by zero")
 
-    monkeypatch.setattr(main, "info_text", broken)
+    monkeypatch.setattr(info, "info_text", broken)
     assert main.main(["info"]) == 1
     assert capsys.readouterr().err == (
         "InternalError: the command failed, and should not have\n"

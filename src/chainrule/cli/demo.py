@@ -186,3 +186,26 @@ class Progress:
             self.bar.update(self.task, completed=self.steps, note=note)
         else:
             click.echo(f"{self.label}: {note}")
+
+
+@click.command()
+@click.option(
+    "--epochs",
+    type=click.IntRange(1, 1000),
+    default=10,
+    show_default=True,
+    help="How often each image is used.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Decides the split, the first weights and the order of the images.",
+)
+def demo(epochs: int, seed: int) -> None:
+    """Compare the methods, then train a network on handwritten digits.
+
+    Needs scikit-learn for the digits: pip install scikit-learn.
+    """
+    run_demo(epochs, seed)

@@ -13,6 +13,7 @@ import numpy as np
 from chainrule.base.errors import ExpressionError, UnsupportedError
 from chainrule.cli.expression import Expression
 from chainrule.cli.point import read_point
+from chainrule.cli.vocabulary import FUNCTIONS
 from chainrule.transform.compare import compare
 from chainrule.transform.differentiability import differentiability
 from chainrule.transform.symbolic import symbolic
@@ -98,3 +99,33 @@ def lines_of(rows: Sequence[tuple[str, str, str]]) -> str:
         else:
             lines.append(f"{name:<{width}} = {value}")
     return "\n".join(lines)
+
+
+DIFF_HELP = f"""Differentiate EXPRESSION at a point, by every method.
+
+EXPRESSION is arithmetic: numbers, names that --at gives a value, + - * / ** %, round brackets,
+the constants pi and e, where(x > 0, a, b), and these functions:
+
+{" ".join(sorted(FUNCTIONS))}
+
+\b
+chainrule diff "log(a*b)" --at a=2,b=3
+chainrule diff "x1*x2 + sin(x1)" --at x1=pi/2,x2=2
+"""
+
+
+@click.command(
+    help=DIFF_HELP,
+    # "-x**2" is an expression, not an option.
+    context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]},
+)
+@click.argument("expression")
+@click.option(
+    "--at",
+    "at",
+    multiple=True,
+    metavar="NAME=VALUE,…",
+    help="The point: a value for every name, as in x=2,z=pi/3.",
+)
+def diff(expression: str, at: tuple[str, ...]) -> None:
+    run_diff(expression, at)

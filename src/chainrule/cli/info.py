@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator
 from importlib import metadata
 
+import click
+
 LIBRARIES = ("numpy", "scipy", "sympy", "optree", "llvmlite")
 EXTRAS = ("demo", "bench", "test", "docs", "dev")
 
@@ -77,3 +79,9 @@ def extras() -> Iterator[tuple[str, str]]:
         if wanted:
             missing = [name for name in wanted if version(name) is None]
             yield extra, f"missing: {', '.join(missing)}" if missing else "installed"
+
+
+@click.command()
+def info() -> None:
+    """Show versions, engine, processor and extras."""
+    click.echo(info_text())

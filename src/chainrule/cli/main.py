@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from collections.abc import Sequence
@@ -9,86 +10,51 @@ from collections.abc import Sequence
 import click
 
 from chainrule.base.errors import ChainruleError, InternalError
-from chainrule.cli.demo import run_demo
-from chainrule.cli.diff import run_diff
-from chainrule.cli.info import info_text, version
-from chainrule.cli.vocabulary import FUNCTIONS
+from chainrule.cli.info import version
 
 FAULT = 1
 USER_ERROR = 2
 INTERRUPTED = 130
 
 
-@click.group(context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 90})
+# Command → the module that defines it, under the same name. They are read when they are called:
+# `chainrule info` needs no compiler and `chainrule diff` no networks.
+COMMANDS = {
+    "diff": "chainrule.cli.diff",
+    "train": "chainrule.cli.train",
+    "predict": "chainrule.cli.predict",
+    "demo": "chainrule.cli.demo",
+    "info": "chainrule.cli.info",
+}
+
+
+class Commands(click.Group):
+    """A group whose commands are read from their modules at their first use."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = getattr(importlib.import_module(COMMANDS[name]), name)
+        return command
+
+
+@click.group(
+    cls=Commands, context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 90}
+)
 @click.version_option(
     version("chainrule") or "(not installed: runs from its source)", message="chainrule %(version)s"
 )
 def cli() -> None:
-    """Derivatives by every method, from the command line.
+    """Derivatives by every method, and networks, from the command line.
 
     \b
     chainrule diff "exp(x*z) + x*z/log(x)" --at x=2,z=3
+    chainrule train flowers.csv --target species
     chainrule demo
     """
-
-
-DIFF_HELP = f"""Differentiate EXPRESSION at a point, by every method.
-
-EXPRESSION is arithmetic: numbers, names that --at gives a value, + - * / ** %, round brackets,
-the constants pi and e, where(x > 0, a, b), and these functions:
-
-{" ".join(sorted(FUNCTIONS))}
-
-\b
-chainrule diff "log(a*b)" --at a=2,b=3
-chainrule diff "x1*x2 + sin(x1)" --at x1=pi/2,x2=2
-"""
-
-
-@cli.command(
-    help=DIFF_HELP,
-    # "-x**2" is an expression, not an option.
-    context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]},
-)
-@click.argument("expression")
-@click.option(
-    "--at",
-    "at",
-    multiple=True,
-    metavar="NAME=VALUE,…",
-    help="The point: a value for every name, as in x=2,z=pi/3.",
-)
-def diff(expression: str, at: tuple[str, ...]) -> None:
-    run_diff(expression, at)
-
-
-@cli.command()
-@click.option(
-    "--epochs",
-    type=click.IntRange(1, 1000),
-    default=10,
-    show_default=True,
-    help="How often each image is used.",
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(0),
-    default=0,
-    show_default=True,
-    help="Decides the split, the first weights and the order of the images.",
-)
-def demo(epochs: int, seed: int) -> None:
-    """Compare the methods, then train a network on handwritten digits.
-
-    Needs scikit-learn for the digits: pip install scikit-learn.
-    """
-    run_demo(epochs, seed)
-
-
-@cli.command()
-def info() -> None:
-    """Show versions, engine, processor and extras."""
-    click.echo(info_text())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,0 +1,183 @@
+"""Where the rows of a training come from: arrays, memory-mapped files, or batches one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule.base.errors import ArgumentError, DomainError, DtypeError, ShapeError
+from chainrule.base.trees import flatten, map_tree, paths
+
+_SCANNED_BYTES = 1 << 28  # arrays up to here are searched for NaN before training
+
+
+class Rows(NamedTuple):
+    """Arrays with a row per sample.
+
+    Fields: x, a tree of inputs; y, one array of labels per output, or None; weights, likewise.
+    """
+
+    x: Any
+    y: list[Any]
+    weights: list[Any]
+
+    @property
+    def length(self) -> int:
+        """How many rows."""
+        return int(flatten(self.x)[0][0].shape[0])
+
+    def part(self, rows: Any) -> Rows:
+        """Some of the rows."""
+        return Rows(*map_tree(lambda a: a[rows], tuple(self)))
+
+
+def as_rows(
+    x: Any, y: Any, sample_weight: Any, class_weight: Any, outputs: int, where: str = "fit"
+) -> Rows:
+    """A user's arrays, checked and brought into one form; nothing large is copied.
+
+    Raises:
+        ShapeError: arrays of different lengths, or none at all.
+        DtypeError: something isn't an array of numbers.
+        ArgumentError: labels are missing, or class weights don't fit.
+    """
+    inputs = map_tree(lambda a: as_array(a, "x", where), _arrays(x))
+    labels = [] if y is None else [as_array(a, "y", where) for a in _flat(y)]
+    if y is not None and len(labels) != outputs:
+        raise ArgumentError(
+            f"{where}: the model has another number of outputs than there are arrays of labels",
+            {"outputs": outputs, "labels": len(labels)},
+            "pass one array of labels per output, in the outputs' order",
+        )
+    weights: list[Any] = [None] * outputs
+    if sample_weight is not None:
+        given = [as_array(a, "sample_weight", where) for a in _flat(sample_weight)]
+        weights = given if len(given) == outputs else given * outputs
+    if class_weight is not None:
+        weights = [_class_weights(class_weight, labels, w, where) for w in weights]
+    rows = Rows(inputs, labels if labels else [None] * outputs, weights)
+    _check_lengths(rows, where)
+    return rows
+
+
+def is_stream(x: Any) -> bool:
+    """Whether it gives batches one by one, rather than being arrays or a tree of them."""
+    if hasattr(x, "shape") or isinstance(x, (Mapping, str)):
+        return False
+    if isinstance(x, (list, tuple)):
+        return bool(x) and isinstance(x[0], tuple) and len(x[0]) in (2, 3)
+    return hasattr(x, "__iter__") or hasattr(x, "__next__")
+
+
+def _arrays(x: Any) -> Any:
+    """Lists of numbers are arrays, lists of arrays are several inputs."""
+    if isinstance(x, (list, tuple)) and not any(hasattr(a, "shape") for a in x):
+        return np.asarray(x)
+    return x
+
+
+def _flat(tree: Any) -> list[Any]:
+    tree = _arrays(tree)
+    if isinstance(tree, Mapping):
+        return list(tree.values())
+    return list(tree) if isinstance(tree, (list, tuple)) else [tree]
+
+
+def as_array(a: Any, name: str, where: str) -> np.ndarray:
+    """Something a user calls an array; pandas' frames and the like become one.
+
+    Raises:
+        DtypeError: its entries aren't numbers.
+        ShapeError: it has no axis of rows.
+    """
+    array = np.asarray(a)
+    if array.dtype.kind not in "biuf":
+        raise DtypeError(
+            f"{where}: {name} isn't an array of numbers",
+            {name: f"{array.dtype}{list(array.shape)}"},
+            "turn categories into numbers first: np.unique(labels, return_inverse=True)",
+        )
+    if array.ndim == 0:
+        raise ShapeError(
+            f"{where}: {name} is a single number", fix="give an array with a row per sample"
+        )
+    if array.dtype == np.float16 or not array.dtype.isnative or array.dtype.itemsize > 8:
+        array = array.astype(np.float64 if array.dtype.itemsize > 4 else np.float32)
+    return np.ascontiguousarray(array)
+
+
+def _class_weights(class_weight: Any, labels: list[Any], weights: Any, where: str) -> np.ndarray:
+    if len(labels) != 1 or not isinstance(class_weight, Mapping):
+        raise ArgumentError(
+            f"{where}: class_weight is a dict from class to weight, for a model of one output",
+            {"given": type(class_weight).__name__, "outputs": len(labels)},
+            "{0: 1.0, 1: 5.0}; for several outputs pass sample_weight",
+        )
+    y = labels[0]
+    classes = np.argmax(y, axis=-1) if y.ndim > 1 and y.shape[-1] > 1 else y.reshape(len(y))
+    found = np.unique(classes)
+    strange = [c for c in found.tolist() if c not in class_weight]
+    if strange:
+        raise ArgumentError(
+            f"{where}: class_weight says nothing of some classes",
+            {"classes": ", ".join(map(str, strange[:10]))},
+            "give every class a weight, 1.0 where it shall count once",
+        )
+    factors = np.array([class_weight[c] for c in found.tolist()], np.float32)
+    chosen = factors[np.searchsorted(found, classes)]
+    return chosen if weights is None else chosen * weights.astype(np.float32)
+
+
+def _check_lengths(rows: Rows, where: str) -> None:
+    named = zip(("x", "y", "sample_weight"), rows, strict=True)
+    lengths = {
+        f"{name}{tail}": leaf.shape[0]
+        for name, tree in named
+        for leaf, tail in zip(flatten(tree)[0], paths(tree), strict=True)
+    }
+    if len(set(lengths.values())) > 1:
+        raise ShapeError(
+            f"{where}: the arrays have different numbers of rows",
+            lengths,
+            "the first axis is the samples; is one of them transposed, or cut elsewhere?",
+        )
+    if not lengths or next(iter(lengths.values())) == 0:
+        raise ShapeError(
+            f"{where}: there are no rows",
+            lengths,
+            "is a split or a filter before this empty?",
+        )
+
+
+def check_numbers(rows: Rows, where: str = "fit") -> None:
+    """Refuse NaN and infinity in arrays that are small enough to search.
+
+    Raises:
+        DomainError: names the array, the row and the column.
+    """
+    for name, tree in (("x", rows.x), ("y", rows.y), ("sample_weight", rows.weights)):
+        for leaf, tail in zip(flatten(tree)[0], paths(tree), strict=True):
+            if leaf.dtype.kind == "f" and leaf.nbytes <= _SCANNED_BYTES:
+                refuse_strange(leaf, f"{name}{tail if name == 'x' else ''}", where)
+
+
+def refuse_strange(array: np.ndarray, name: str, where: str, first_row: int = 0) -> None:
+    """Refuse NaN and infinity, with the place of the first.
+
+    Raises:
+        DomainError: names the array, the row and the column.
+    """
+    if np.isfinite(np.sum(array, dtype=np.float64)) or np.all(np.isfinite(array)):
+        return
+    place = np.argwhere(~np.isfinite(array))[0].tolist()
+    value = array[tuple(place)]
+    facts: dict[str, Any] = {"array": name, "row": place[0] + first_row}
+    if len(place) > 1:
+        facts["column"] = place[1] if len(place) == 2 else tuple(place[1:])
+    raise DomainError(
+        f"{where}: the data holds {'NaN' if np.isnan(value) else 'an infinite number'}",
+        facts,
+        "fill or drop such rows first: x[np.isfinite(x).all(axis=1)], or np.nan_to_num(x)",
+    )

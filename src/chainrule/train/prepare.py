@@ -1,0 +1,111 @@
+"""From a model and data to programs: what `fit` and `evaluate` share before they run."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule.base.errors import ArgumentError
+from chainrule.base.trees import map_tree
+from chainrule.ir.types import ArrayType
+from chainrule.nn import pure
+from chainrule.train.compiled import Compiled, leaves
+from chainrule.train.data import Rows
+from chainrule.train.meters import Meters
+from chainrule.train.objective import Objective
+
+
+class Setting(NamedTuple):
+    """The pure functions behind a training: what is computed, and what is reported."""
+
+    objective: Objective
+    meters: Meters
+
+
+def compiled_of(model: Any, what: str) -> Compiled:
+    """How the model is trained.
+
+    Raises:
+        ArgumentError: `compile` was never called.
+    """
+    if model.compiled is None:
+        raise ArgumentError(
+            f"{what} needs a loss, and the model was never compiled",
+            fix='model.compile(optimizer="sgd", loss="mse") first',
+        )
+    compiled: Compiled = model.compiled
+    return compiled
+
+
+def outputs_of(compiled: Compiled) -> int:
+    """How many outputs the model's losses are for."""
+    return len(compiled.loss) if isinstance(compiled.loss, (list, dict)) else 1
+
+
+def build_for(model: Any, x: Any, seed: int) -> None:
+    """Make weights and first values, if there are none, for inputs like these."""
+    if not model.has_values:
+        model.build(input_shapes(x), seed=seed)
+
+
+def input_shapes(x: Any) -> Any:
+    """The shapes of single inputs, in their tree."""
+    if isinstance(x, (list, tuple)):
+        return [input_shapes(a) for a in x]
+    if isinstance(x, dict):
+        return {name: input_shapes(a) for name, a in x.items()}
+    return tuple(x.shape[1:])
+
+
+def setting(model: Any, rows: Rows, where: str) -> Setting:
+    """The objective and the meters for data like this; labels are held against the losses.
+
+    Raises:
+        ArgumentError, ShapeError, DtypeError, DomainError: labels that a loss can't work with;
+            says which of loss and layer expects what.
+    """
+    compiled = compiled_of(model, where)
+    outputs = pure.output_types(model, with_two(input_shapes(rows.x)))
+    labels = [None if y is None else ArrayType((2, *y.shape[1:]), y.dtype) for y in rows.y]
+    types = (tuple(leaves(outputs)), tuple(labels), tuple(sorted(model.trainable_paths())))
+    how = compiled.kept(("setting", types), lambda: _setting(model, compiled, outputs, labels))
+    for part, y in zip(how.objective.parts, rows.y, strict=True):
+        if part.loss is not None and y is None:
+            raise ArgumentError(
+                f"{where} needs labels for the loss of {part.name or 'the output'}",
+                fix="pass y=; model.predict works without",
+            )
+    check_labels(how, rows)
+    return how
+
+
+def check_labels(how: Setting, rows: Rows) -> None:
+    """Hold labels against the losses that are to work with them."""
+    for part, y in zip(how.objective.parts, rows.y, strict=True):
+        if part.loss is not None:
+            part.loss.check(y, (len(y), *part.type.shape[1:]))
+
+
+def _setting(model: Any, compiled: Compiled, outputs: Any, labels: Any) -> Setting:
+    parts = compiled.parts(outputs, labels)
+    return Setting(Objective(model, parts, compiled.regularizer), Meters(parts))
+
+
+def with_two(shapes: Any) -> Any:
+    """Shapes of single inputs with a batch of two."""
+    if isinstance(shapes, list):
+        return [with_two(shape) for shape in shapes]
+    if isinstance(shapes, dict):
+        return {name: with_two(shape) for name, shape in shapes.items()}
+    return (2, *shapes)
+
+
+def padded(tree: Any, size: int) -> Any:
+    """Batches with their last row repeated until they have `size` rows."""
+    return map_tree(lambda a: _padded(a, size), tree)
+
+
+def _padded(a: np.ndarray, size: int) -> np.ndarray:
+    missing = size - len(a)
+    return a if missing == 0 else np.concatenate([a, np.repeat(a[-1:], missing, axis=0)])

@@ -1,0 +1,91 @@
+"""`Sequential`: one layer after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from chainrule.base.errors import ArgumentError
+from chainrule.base.registry import deserialize, get, register, serialize
+from chainrule.nn.layer import Layer
+from chainrule.nn.symbolic import Symbolic
+from chainrule.train.graph import named_in_order
+from chainrule.train.model import Model
+
+
+@register("layer")
+class Sequential(Model):
+    """Layers one after the other, each fed with the output of the one before.
+
+    Args:
+        layers: layers, or their names; the first may be `cr.nn.Input(shape)`, so that the weights
+            are made at once.
+
+    Example:
+        >>> import chainrule as cr
+        >>> model = cr.nn.Sequential([cr.nn.Dense(30, activation="sigmoid"), cr.nn.Dense(10)])
+        >>> model.build((64,), seed=0)
+        >>> model.count_params()
+        2260
+    """
+
+    def __init__(self, layers: Sequence[Any] = (), **options: Any) -> None:
+        super().__init__(**options)
+        self.layers: list[Layer] = []
+        self.input_shape: tuple[int, ...] | None = None
+        for layer in layers:
+            self.add(layer)
+
+    def add(self, layer: Any) -> None:
+        """Append a layer.
+
+        Raises:
+            ArgumentError: it isn't a layer; the message suggests names.
+        """
+        if isinstance(layer, Symbolic):
+            if self.layers or layer.node is not None:
+                raise ArgumentError(
+                    "an Input can only come first", fix="Sequential([cr.nn.Input(shape), …])"
+                )
+            self.input_shape = layer.shape[1:]
+            return
+        layer = get("layer", layer)
+        if not isinstance(layer, Layer):
+            raise ArgumentError(
+                "a Sequential is made of layers",
+                {"given": repr(layer)[:80]},
+                "wrap a function in cr.nn.Activation, or subclass cr.nn.Layer",
+            )
+        self.layers.append(layer)
+        self.built = False
+
+    def pop(self) -> Layer:
+        """Take the last layer away, and return it."""
+        if not self.layers:
+            raise ArgumentError("there is no layer to take away")
+        return self.layers.pop()
+
+    def children(self) -> Iterator[tuple[str, Layer]]:
+        yield from named_in_order(self.layers)
+
+    def known_input_shapes(self) -> Any:
+        return self.input_shape
+
+    def call(self, inputs: Any) -> Any:
+        for layer in self.layers:
+            inputs = layer(inputs)
+        return inputs
+
+    def get_config(self) -> dict[str, Any]:
+        shape = None if self.input_shape is None else list(self.input_shape)
+        layers = [serialize(layer) for layer in self.layers]
+        return {"layers": layers, "input_shape": shape} | self.base_config()
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Any:
+        config = dict(config)
+        shape = config.pop("input_shape", None)
+        layers = [deserialize(layer, "layer") for layer in config.pop("layers", ())]
+        model = cls(layers, **config)
+        model.input_shape = None if shape is None else tuple(shape)
+        return model

@@ -1,0 +1,124 @@
+"""What can be wrong with data, labels and models is said before or while it goes wrong."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+
+
+def model(loss="mse", units=3, optimizer="sgd", **options):
+    made = cr.nn.Sequential([cr.nn.Dense(units)])
+    made.compile(optimizer, loss, **options)
+    return made
+
+
+X = np.random.default_rng(0).normal(size=(20, 4))
+ONE_HOT = np.eye(3)[np.arange(20) % 3]
+
+
+def message(call):
+    with pytest.raises(cr.ChainruleError) as error:
+        call()
+    return type(error.value).__name__, str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("loss", "y", "words"),
+    [
+        ("sparse_categorical_crossentropy", ONE_HOT, ["SparseCategorical", "one-hot"]),
+        ("sparse_categorical_crossentropy", np.arange(20), ["0", "2"]),
+        ("categorical_crossentropy", np.arange(20) % 3, ["Categorical"]),
+        ("mse", ONE_HOT[:, :2], ["(n, 2)", "units"]),
+    ],
+)
+def test_labels_that_do_not_fit_the_loss(loss, y, words):
+    _, text = message(lambda: model(loss).fit(X, y, verbose=0))
+    for word in words:
+        assert word in text
+    assert "fix:" in text
+
+
+def test_rows_that_do_not_match():
+    kind, text = message(lambda: model().fit(X, ONE_HOT[:19], verbose=0))
+    assert kind == "ShapeError"
+    assert "20" in text
+    assert "19" in text
+
+
+def test_nothing_to_learn_from():
+    assert "no rows" in message(lambda: model().fit(X[:0], ONE_HOT[:0], verbose=0))[1]
+    assert "empty" in message(
+        lambda: model().fit(X, ONE_HOT, validation_split=0.99, verbose=0)
+    )[1]  # fmt: skip
+
+
+def test_text_is_no_data():
+    kind, text = message(lambda: model().fit(np.array([["a"]]), [[1.0]], verbose=0))
+    assert kind == "DtypeError"
+    assert "categories" in text
+
+
+def test_nan_names_row_and_column():
+    x = X.copy()
+    x[13, 2] = np.nan
+    kind, text = message(lambda: model().fit(x, ONE_HOT, verbose=0))
+    assert kind == "DomainError"
+    assert "row:    13" in text
+    assert "column: 2" in text
+
+
+def test_nan_in_a_large_file_is_found_when_it_is_met(monkeypatch):
+    monkeypatch.setattr("chainrule.train.data._SCANNED_BYTES", 0)
+    x = X.copy()
+    x[13, 2] = np.inf
+    kind, text = message(lambda: model().fit(x, ONE_HOT, batch_size=4, verbose=0, seed=3))
+    assert kind == "DomainError"
+    assert "row:    13" in text
+    assert "column: 2" in text
+
+
+@pytest.mark.parametrize("size", [1, 4])
+def test_a_diverging_training_names_the_layer_and_keeps_finite_weights(size):
+    made = cr.nn.Sequential([cr.nn.Dense(8), cr.nn.Dense(8, name="second"), cr.nn.Dense(3)])
+    made.compile(cr.optim.SGD(1e6), "mse")
+    kind, text = message(lambda: made.fit(X, ONE_HOT, batch_size=size, epochs=9, verbose=0))
+    assert kind == "DivergenceError"
+    assert "layer:" in text
+    assert "learning rate" in text
+    assert all(np.isfinite(w).all() for w in made.get_weights())
+
+
+def test_the_first_layer_to_overflow_is_the_one_that_is_named():
+    made = cr.nn.Sequential(
+        [
+            cr.nn.Dense(4, name="fine"),
+            cr.nn.Activation(lambda x: np.exp(200 * np.abs(x)), name="bad"),
+            cr.nn.Dense(3, name="after"),
+        ]
+    )
+    made.compile("sgd", "mse")
+    _, text = message(lambda: made.fit(100 * X, ONE_HOT, verbose=0))
+    assert "layer: bad" in text
+
+
+def test_unknown_names_suggest_the_nearest():
+    assert "did you mean 'adam'" in message(lambda: model(optimizer="adan"))[1]
+    assert "relu" in message(lambda: cr.nn.Dense(3, activation="rellu"))[1]
+    assert "dense" in message(lambda: cr.nn.Sequential(["dens"]))[1]
+
+
+def test_a_model_without_loss_or_values():
+    bare = cr.nn.Sequential([cr.nn.Dense(3)])
+    assert "compile" in message(lambda: bare.fit(X, ONE_HOT))[1]
+    assert "no weights yet" in message(lambda: bare.predict(X))[1]
+    assert "no weights yet" in message(lambda: bare.save("never.safetensors"))[1]
+
+
+def test_inputs_of_another_shape_than_before():
+    made = model()
+    made.fit(X, ONE_HOT, verbose=0)
+    kind, text = message(lambda: made.predict(X[:, :2]))
+    assert kind == "ShapeError"
+    assert "'dense' expects 4 entries along axis -1, its input has 2" in text
