@@ -1,7 +1,10 @@
 """The public surface: the promised names, and what importing them costs."""
 
+import importlib
+import inspect
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +29,17 @@ def test_promised_names_exist_and_explain_themselves(name):
     assert summary.endswith(".")
     assert len(summary) <= 80
     assert name in dir(cr)
+
+
+@pytest.mark.parametrize("part", ["models", "nn", "optim", "train"])
+def test_no_module_hides_a_public_name(part):
+    """A file `train/split.py` would take the place of the function `cr.train.split`."""
+    facade = getattr(cr, part)
+    files = {path.stem for path in Path(facade.__file__).parent.glob("*.py")}
+    hidden = files & set(facade.__all__) - set(getattr(facade, "_ROOMS", ()))
+    for name in hidden:
+        importlib.import_module(f"{facade.__name__}.{name}")
+        assert not inspect.ismodule(getattr(facade, name)), name
 
 
 def test_unknown_names_are_refused_as_python_does():

@@ -13,6 +13,7 @@ from chainrule.base.errors import (
     AllocationError,
     ArgumentError,
     ChainruleError,
+    DivergenceError,
     DivisionError,
     DomainError,
     DtypeError,
@@ -20,11 +21,14 @@ from chainrule.base.errors import (
     GradientError,
     InternalError,
     LinearAlgebraError,
+    ModelFileError,
     OutOfBoundsError,
     ShapeError,
+    StorageError,
     TraceError,
     UnsupportedError,
 )
+from chainrule.base.registry import announce
 from chainrule.base.settings import settings
 from chainrule.ir.program import Program
 from chainrule.tracing.stage import trace
@@ -54,11 +58,17 @@ _LATER = {
     "compare": "chainrule.transform.compare",
     "differentiability": "chainrule.transform.differentiability",
 }
+# Parts of the package that are read when they're first used.
+_PARTS = ("models", "nn", "optim", "random", "train")
+
+# A saved neural Turing machine is known before `cr.models` is first used.
+announce("layer", "chainrule.models.turing")
 
 __all__ = [
     "AllocationError",
     "ArgumentError",
     "ChainruleError",
+    "DivergenceError",
     "DivisionError",
     "DomainError",
     "DtypeError",
@@ -66,9 +76,11 @@ __all__ = [
     "GradientError",
     "InternalError",
     "LinearAlgebraError",
+    "ModelFileError",
     "OutOfBoundsError",
     "Program",
     "ShapeError",
+    "StorageError",
     "TraceError",
     "UnsupportedError",
     "check_grads",
@@ -89,11 +101,16 @@ __all__ = [
     "jit",
     "jvp",
     "linearize",
+    "models",
+    "nn",
+    "optim",
+    "random",
     "scan",
     "settings",
     "stop_gradient",
     "symbolic",
     "trace",
+    "train",
     "value_and_grad",
     "vjp",
     "vmap",
@@ -106,6 +123,8 @@ def __getattr__(name: str) -> Any:
         value = getattr(importlib.import_module(_LATER[name]), name)
         globals()[name] = value
         return value
+    if name in _PARTS:
+        return importlib.import_module(f"chainrule.{name}")
     raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
 
 
