@@ -13,6 +13,7 @@ The versions used stand in the file, under "about".
 from __future__ import annotations
 
 import os
+import sys
 import zlib
 from typing import Any
 
@@ -30,9 +31,8 @@ from golden_layers_torch import torch_cases
 # Keras turns some results of float64 back into float32, unless told not to.
 keras.src.backend.common.dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64"
 
-
-# (layer, arguments, shapes of its inputs, options of the call); "mask" and the like are drawn,
-# "states" stands for so many initial states of that size.
+# (layer, arguments, shapes of its inputs, options of the call). Of a mask the shape is given; for
+# initial_state the layer, which says how many there are. Both are drawn.
 Keras = tuple[str, dict[str, Any], list[tuple[int, ...]], dict[str, Any]]
 
 PICTURE, VOLUME, STEPS = (2, 6, 5, 4), (1, 4, 5, 4, 2), (2, 7, 4)
@@ -69,7 +69,8 @@ PLAIN: list[Keras] = [
     ("Dot", {"axes": (2, 1)}, [(2, 3, 4), (2, 4)], {}),
     ("ZeroPadding1D", {"padding": (1, 2)}, [STEPS], {}),
     ("ZeroPadding2D", {"padding": (1, 2)}, [PICTURE], {}),
-    ("ZeroPadding2D", {"padding": ((1, 0), (2, 1)), "data_format": "channels_first"}, [PICTURE], {}),
+    ("ZeroPadding2D", {"padding": ((1, 0), (2, 1)), "data_format": "channels_first"},
+     [PICTURE], {}),
     ("ZeroPadding3D", {"padding": ((1, 0), (0, 1), (2, 2))}, [VOLUME], {}),
     ("Cropping2D", {"cropping": ((1, 2), (0, 1))}, [PICTURE], {}),
     ("UpSampling2D", {"size": (2, 3)}, [PICTURE], {}),
@@ -80,7 +81,8 @@ PLAIN: list[Keras] = [
 NORMAL: list[Keras] = [
     ("BatchNormalization", {}, [(5, 4)], {}),
     ("BatchNormalization", {}, [(5, 4)], {"training": True}),
-    ("BatchNormalization", {"axis": 1, "momentum": 0.9, "epsilon": 1e-2}, [PICTURE], {"training": True}),
+    ("BatchNormalization", {"axis": 1, "momentum": 0.9, "epsilon": 1e-2},
+     [PICTURE], {"training": True}),
     ("BatchNormalization", {"scale": False}, [STEPS], {"training": True, "mask": (2, 7)}),
     ("BatchNormalization", {"center": False}, [PICTURE], {"training": True}),
     ("LayerNormalization", {}, [STEPS], {}),
@@ -302,8 +304,8 @@ if __name__ == "__main__":
         try:
             keras_case(file, case)
         except (ValueError, RuntimeError, NotImplementedError) as error:
-            print("Keras refuses", case, str(error)[:90].replace("\n", " "))
+            sys.stderr.write(f"Keras refuses {case}: {str(error)[:90]}\n")
     both_ways(file)
     torch_cases(file)
     file.save(keras=keras.__version__, torch=torch.__version__)
-    print(f"{len(file.cases)} cases, {TARGET.stat().st_size / 1e6:.2f} MB")
+    sys.stdout.write(f"{len(file.cases)} cases, {TARGET.stat().st_size / 1e6:.2f} MB\n")

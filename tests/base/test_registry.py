@@ -7,7 +7,7 @@ import json
 import pytest
 
 import chainrule as cr
-import chainrule.train  # noqa: F401 - says where callbacks are
+import chainrule.train
 from chainrule.base.registry import announce, get, look_up, register, snake_case
 
 

@@ -140,9 +140,7 @@ def with_batch(shape: tuple[Any, ...], size: int) -> tuple[int, ...]:
 @functools.lru_cache(maxsize=1024)
 def _taken(call: Any) -> tuple[frozenset[str], bool]:
     parameters = inspect.signature(call).parameters.values()
-    return frozenset(p.name for p in parameters), any(
-        p.kind is p.VAR_KEYWORD for p in parameters
-    )
+    return frozenset(p.name for p in parameters), any(p.kind is p.VAR_KEYWORD for p in parameters)
 
 
 def chosen_options(call: Any, options: dict[str, Any], training: bool) -> dict[str, Any]:

@@ -128,7 +128,8 @@ def Input(
             "an Input needs the shape of one input", {"shape": repr(shape)}, "Input((784,))"
         )
     sizes = (shape,) if isinstance(shape, int) else tuple(shape)
-    value = Symbolic((batch_size, *with_batch((None, *sizes), _BATCH)[1:]), float_dtype(dtype), None)
+    _, *rest = with_batch((None, *sizes), _BATCH)
+    value = Symbolic((batch_size, *rest), float_dtype(dtype), None)
     if name is not None:
         value.name = name
     return value
@@ -188,7 +189,8 @@ def _outputs(types: Any, node: Node) -> Any:
                 "leave axis 0 as it is: np.sum(x, axis=-1), np.reshape(x, (-1, 3))",
             )
         value = Symbolic((None, *types.shape[1:]), types.dtype, node, len(node.outputs))
-        value.name = f"{getattr(node.function, 'name', None) or node.function.__name__}_{node.number}"
+        called = getattr(node.function, "name", None) or node.function.__name__
+        value.name = f"{called}_{node.number}"
         node.outputs.append(value)
         return value
     if isinstance(types, Mapping):

@@ -1,4 +1,4 @@
-"""`BackupAndRestore`: a training that is killed goes on where it was, and ends with the same bits."""
+"""`BackupAndRestore`: a killed training goes on where it was, and ends with the same bits."""
 
 from __future__ import annotations
 
@@ -117,8 +117,7 @@ class BackupAndRestore(Callback):
             ) from error
 
     def _check(self, told: dict[str, Any], training: Any) -> None:
-        """Refuse to go on with another seed, other data or other callbacks: it would be another
-        training."""
+        """Refuse another seed, other data or other callbacks: it would be another training."""
         here = {
             "seed": training.seed,
             "steps of an epoch": training.source.steps,

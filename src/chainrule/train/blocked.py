@@ -1,4 +1,4 @@
-"""Per-sample SGD of a dense first layer in blocks: the same algorithm with a fraction of the memory.
+"""Per-sample SGD of a dense first layer in blocks: the same algorithm, far less memory traffic.
 
 One step of SGD on one sample reads and writes the whole kernel W of the first layer. Over a block
 of K samples W can stay as it was: sample r sees what the samples q before it in the block would

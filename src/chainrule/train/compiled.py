@@ -47,7 +47,7 @@ class Compiled:
         self._programs: dict[Any, Any] = {}
 
     def kept(self, key: Any, make: Callable[[], Any]) -> Any:
-        """What was made for this key before, such as a compiled program; made now if nothing was."""
+        """What was made for this key before, such as a compiled program; made now if needed."""
         if key not in self._programs:
             self._programs[key] = make()
         return self._programs[key]

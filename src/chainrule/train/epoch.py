@@ -45,7 +45,7 @@ class Plan(NamedTuple):
 
 
 def rows_at(data: Data, plan: Plan, order: Any, count: Any, step: Any) -> Batch:
-    """The batch of a step: rows `order[step·size …]`, those from `count` on counting for nothing."""
+    """The batch of a step: rows `order[step·size …]`; places from `count` on are padding."""
     if plan.whole:
         return Batch(data.x, data.y, data.weights, None)
     places = step * plan.size + np.arange(plan.size)

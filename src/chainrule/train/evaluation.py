@@ -60,6 +60,7 @@ def measured(model: Any, how: Setting, rows: Any, batch_size: int | None) -> dic
 def predict(model: Any, x: Any, batch_size: int | None = None) -> Any:
     """The outputs for inputs; see `Model.predict`."""
     inputs = map_tree(lambda a: as_array(a, "x", "predict"), _as_tree(x))
+    model.build_if_known()
     if not model.has_values:
         raise ArgumentError(
             "the model has no weights yet",
@@ -69,10 +70,11 @@ def predict(model: Any, x: Any, batch_size: int | None = None) -> Any:
     count = len(flatten(inputs)[0][0])
     size = min(batch_size or _SIZE, max(count, 1))
     variables = model.variables
-    found = [
-        map_tree(lambda a: np.asarray(a)[: int(np.sum(valid))], program(variables, *part))
-        for part, valid in batches((inputs,), size)
-    ]
+    found = []
+    for part, valid in batches((inputs,), size):
+        have = int(np.sum(valid))
+        outputs = program(variables, *part)
+        found.append(map_tree(lambda a, n=have: np.asarray(a)[:n], outputs))
     if not found:
         empty = program(variables, map_tree(lambda a: np.zeros((1, *a.shape[1:]), a.dtype), inputs))
         return map_tree(lambda a: np.asarray(a)[:0], empty)

@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.base.errors import ArgumentError
 from chainrule.base.registry import as_data, deserialize, from_data, serialize
 from chainrule.nn.layer import Layer
-from chainrule.nn.symbolic import Input, Node, Symbolic, item, nodes_between, replaced, replay
+from chainrule.nn.symbolic import Input, Symbolic, item, nodes_between, replaced, replay
 
 _SYMBOL, _SLICE, _TUPLE, _DTYPE = "$value", "$slice", "$tuple", "$dtype"
 

@@ -98,6 +98,11 @@ class Model(Layer):
         if type(self).build is not Model.build:
             self.build(shapes)
 
+    def build_if_known(self) -> None:
+        """Give first values to a model without any whose inputs have known shapes, by seed 0."""
+        if not self.has_values and self.known_input_shapes() is not None:
+            self.build()
+
     @property
     def has_values(self) -> bool:
         """Whether all weights are made and have values."""

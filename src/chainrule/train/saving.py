@@ -22,6 +22,7 @@ def save(model: Any, path: str | os.PathLike[str], include_optimizer: bool = Tru
 
 def contents(model: Any, include_optimizer: bool = True) -> tuple[dict[str, Any], dict[str, Any]]:
     """All that a model is, as plain data and arrays by name."""
+    model.build_if_known()
     if not model.has_values:
         raise ArgumentError(
             "the model has no weights yet",
@@ -109,10 +110,9 @@ def put_weights(model: Any, arrays: dict[str, Any], file: str) -> None:
         ModelFileError: other weights than the model's, or other shapes.
     """
     weights = model.weights_by_path()
-    like = {path: weight for path, weight in weights.items()}
     given = {n.removeprefix(_WEIGHTS) for n in arrays if n.startswith(_WEIGHTS)}
-    if given != set(like):
-        missing, strange = sorted(set(like) - given), sorted(given - set(like))
+    if given != set(weights):
+        missing, strange = sorted(set(weights) - given), sorted(given - set(weights))
         raise ModelFileError(
             f"{file} holds other weights than its model has",
             {
