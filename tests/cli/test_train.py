@@ -52,7 +52,7 @@ def run(*arguments, capsys, code=0):
 def test_a_table_with_a_header_just_works(capsys, tmp_path):
     write("flowers.csv", HEADER, flowers())
     out = run("train", "flowers.csv", "--epochs", 40, "--batch-size", 8, capsys=capsys)
-    assert "1 numbers and 1 categories (4 values) → 5 inputs" in out
+    assert "1 number and 1 category (4 values) → 5 inputs" in out
     assert "left out, texts with too many different values: label" in out
     assert "target kind: 2 classes (aster, rose)" in out
     assert "rows   84 to train on, 18 to choose by, 18 to judge by" in out

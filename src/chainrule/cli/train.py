@@ -180,7 +180,8 @@ def _digits(options: Options) -> Task:
 
 def _describe(task: Task, train: Any, validation: Any, test: Any) -> None:
     encoder = task.encoder
-    kinds = [f"{len(encoder.numbers)} numbers"] * bool(encoder.numbers)
+    count = len(encoder.numbers)
+    kinds = [f"{count} number{'s' * (count != 1)}"] * bool(count)
     if encoder.categories:
         total = sum(map(len, encoder.categories.values()))
         count = len(encoder.categories)

@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from chainrule.loops.order import numbers_first
 from chainrule.loops.scalar import Graph, Node, postorder
 from chainrule.loops.value import Shape, Value
 
@@ -253,7 +254,7 @@ def _grouped(
     """Steps in an order that respects who reads whom; and the step of each root."""
     steps: list[Kernel | Value] = []
     where: dict[int, int] = {}
-    for value in values:
+    for value in numbers_first(values):
         if value.number not in roots:
             continue
         if value.how in ("entry", "fold"):

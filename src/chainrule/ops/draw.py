@@ -132,13 +132,18 @@ def _placed_cases() -> tuple[Case, ...]:
     return (*cases, Case(tuple(Draw((3,), dtype=kind) for kind in ("f4", "f4", "f4"))))
 
 
+def _placed(x: Any, loc: Any, scale: Any) -> Any:
+    y = loc + scale * x
+    return y if np.result_type(y).kind in "fc" else np.asarray(y).astype(float)[()]
+
+
 # An operation of its own so that the product is rounded before it's added to, compiled or not:
 # everywhere else the compiler may do both at once.
 random_placed = elementwise(
     None,
     Partials(lambda y, x, loc, scale: scale, 1.0, lambda y, x, loc, scale: x),
     name="random_placed",
-    value=lambda x, loc, scale: loc + scale * x,
+    value=_placed,
     symbolic=lambda S, x, loc, scale: loc + scale * x,
     lower=Scalar(lambda s, x, loc, scale: loc + s.fma(scale, x, 0.0)),
     cases=_placed_cases(),
