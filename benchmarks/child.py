@@ -18,13 +18,20 @@ WORKLOADS: dict[str, tuple[str, str, tuple[int, ...]]] = {
     "W1": ("scalar_call", "tables", (1,)),
     "W2": ("rosenbrock", "tables", (1, 2)),
     "W3": ("sgd", "tables", (1,)),
+    "W3fit": ("fitting", "textbook_tables", (1,)),
     "W4": ("momentum", "tables", (1, 2)),
+    "W4fit": ("fitting", "minibatch_tables", (1, 2)),
+    "W5": ("convolution", "tables", (1, 2)),
+    "W6": ("recurrence", "tables", (1, 2)),
     "W7": ("second_order", "tables", (1,)),
     "W9": ("first_call", "tables", (1,)),
     "W11": ("elementwise", "tables", (1, 2)),
     "GMM": ("mixture", "tables", (1,)),
     "LSTM": ("recurrent", "tables", (1,)),
     "joins": ("joining", "tables", (1,)),
+    "products": ("products", "tables", (1, 2)),
+    "files": ("files", "tables", (1,)),
+    "digits": ("digits", "tables", (1,)),
 }
 
 

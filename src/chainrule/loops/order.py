@@ -17,11 +17,11 @@ def numbers_first(values: Sequence[Value]) -> list[Value]:
     """
     early: set[int] = set()
     for value in values:
-        if value.how in _GIVEN and not value.shape:
+        made_of_numbers = all(operand.number in early for operand in value.operands)
+        if (value.how in _GIVEN and not value.shape) or (
+            value.how == "entry" and not value.domain and made_of_numbers
+        ):
             early.add(value.number)
-        elif value.how == "entry" and not value.domain:
-            if all(operand.number in early for operand in value.operands):
-                early.add(value.number)
     given = [v for v in values if v.how in _GIVEN]
     numbers = [v for v in values if v.number in early and v.how not in _GIVEN]
     rest = [v for v in values if v.number not in early and v.how not in _GIVEN]
