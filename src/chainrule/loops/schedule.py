@@ -131,10 +131,18 @@ def tile_of(
 
 
 def _lanes(nest: Nest, target: Target) -> int:
-    """Lanes of the widest number that is computed with, places in memory aside."""
+    """Lanes of the widest number that is computed with, places in memory aside.
+
+    What is the same for all entries, such as a learning rate, is computed once and has no lanes.
+    """
     kinds = {f.node.kind for f in nest.folds} | {s.node.kind for s in (*nest.inner, *nest.outer)}
     places = {n.number for load in nest.loads() for n in postorder(load.args)}
+    varying: set[int] = set()
     for node in postorder(nest.nodes()):
+        if node.op == "index" or any(part.number in varying for part in node.args):
+            varying.add(node.number)
+        if node.number not in varying:
+            continue
         if node.kind[0] == "f" or (node.number not in places and node.op != "index"):
             kinds.add(node.kind)
     floats = {k for k in kinds if k[0] == "f"} or kinds
