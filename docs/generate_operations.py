@@ -38,6 +38,7 @@ from chainrule.ir.primitive import (  # noqa: E402
     Primitive,
     Undefined,
 )
+from chainrule.loops.mathematics import BOUNDS  # noqa: E402
 from chainrule.ops.family import PRIMITIVES  # noqa: E402
 from chainrule.tracing.mathematics import REFUSED  # noqa: E402
 from chainrule.tracing.swap import swaps  # noqa: E402
@@ -63,6 +64,30 @@ can go through it. *Compiled*: what runs it under `cr.jit`, native loops or a ca
 in the middle of them. (Complex numbers and half precision always call NumPy; so does sorting more
 than a few short rows, and an unstable argsort.) *Special*: where `cr.differentiability` reports
 something.
+"""
+
+ERRORS = """## Errors of compiled operations
+
+How far a compiled result may lie from the true one, that of exact arithmetic on the very operands
+given. The tests hold every operation to this with numbers of many digits. Whole numbers are always
+exact. What calls NumPy is as good as NumPy.
+
+- **ulp**: units in the last place of the true result, or of what is named. ½ ulp is the nearest
+  float there is.
+- **u**: 2⁻²⁴ for float32, 2⁻⁵³ for float64: the largest error of one rounding, half an ulp of 1.
+- **n**: how many terms a sum or a product has; of matrices, the longer side. Σ|a·b| is the sum that
+  the result is, with all signs positive: much larger than the result where terms cancel.
+- **κ(a)** = ‖a‖·‖a⁻¹‖, and ‖·‖ the root of the sum of squares. For `solve` and `inv` it is the
+  residual that is bounded, a·x − b and a·x − 1; for factorisations, how far the product of the
+  factors is from a, and qᵀ·q from 1 (then beside ‖1‖).
+- **carried through**: what the bounds of the operations inside add up to.
+
+[Accuracy](accuracy.md) says what that means, and what follows for functions made of several
+operations.
+
+**Exact**, to the bit: {exact}.
+
+**½ ulp**, the true result rounded once: {rounded}.
 """
 
 # What isn't reached by a name of NumPy's.
@@ -221,7 +246,7 @@ def page_text() -> str:
     for name, primitives in sorted(names.items()):
         for primitive in primitives:
             reached_by[primitive].append(name)
-    parts = [HEAD.format(numpy=numpy_version())]
+    parts = [HEAD.format(numpy=numpy_version()), errors_text()]
     for family, ops in families().items():
         parts.append(family_text(family, ops, reached_by))
     parts.append(names_text(names))
@@ -293,6 +318,25 @@ def family_text(family: str, ops: list[Primitive], reached_by: dict[str, list[st
     for rule in named_rules(ops):
         lines += ["", f"`{rule.__name__}`:", "", "```text", dedented(rule), "```"]
     return "\n".join([*lines, ""])
+
+
+def errors_text() -> str:
+    """What every compiled primitive states of its error, the commonest bounds taken together."""
+    alike: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for op in PRIMITIVES.values():
+        if op.bound is not None:
+            single, double = (op.bound.text(single, BOUNDS) for single in (True, False))
+            alike[single, double].append(f"`{op.name}`")
+    exact, rounded = (", ".join(alike.pop((text, text))) for text in ("exact", "½ ulp"))
+    lines = [ERRORS.format(exact=exact, rounded=rounded)]
+    for columns, one_for_both in (("float32 and float64",), True), (("float32", "float64"), False):
+        lines += ["| operation | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+        for texts, names in alike.items():
+            if (texts[0] == texts[1]) is one_for_both:
+                cells = (text.replace("|", "\\|") for text in texts[: len(columns)])
+                lines.append("| " + " | ".join([", ".join(names), *cells]) + " |")
+        lines.append("")
+    return "\n".join(lines)
 
 
 def dedented(rule: Callable[..., Any]) -> str:

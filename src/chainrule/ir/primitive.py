@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.ir.bound import Bound
+
 Rule = Callable[..., Any]
 
 
@@ -204,6 +206,7 @@ class Primitive:
         symbolic: `(sympy, *object_arrays, **params)` → object array of expressions.
         lower: how it becomes loops: `Scalar`, or `(builder, type of the result, *values,
             **params)` → value (see loops/value.py). None: the NumPy engine runs it.
+        bound: how far what it's lowered to may lie from the true result (see ir/bound.py).
         cases: what the generated tests run.
         view: `(shape of the result, **params)` → whether it may share operand 0's memory, as
             NumPy's own result does. None: never.
@@ -220,6 +223,7 @@ class Primitive:
     symbolic: Rule | None
     lower: Scalar | Rule | None
     cases: tuple[Case, ...]
+    bound: Bound | None = None
     view: Rule | None = None
     multiple: bool = False
     weak: bool = False

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import ArgumentError, DtypeError
+from chainrule.ir.bound import EXACT, ROUNDED, Own, Ulps
 from chainrule.ir.primitive import Case, Draw, Irregular, Partials, Scalar
 from chainrule.ir.types import result_dtype, type_of
 from chainrule.ops import float_loops, whole_loops
@@ -30,6 +31,7 @@ add = elementwise(
     Partials(1.0, 1.0),
     symbolic=lambda S, x, y: x + y,
     lower=Scalar(lambda s, x, y: x | y if x.kind == "i1" else x + y),
+    bound=ROUNDED,
     cases=binary(dtypes="dfD"),
     weak=True,
 )
@@ -39,6 +41,7 @@ subtract = elementwise(
     Partials(1.0, -1.0),
     symbolic=lambda S, x, y: x - y,
     lower=Scalar(lambda s, x, y: x - y),
+    bound=ROUNDED,
     cases=binary(dtypes="dfD"),
     weak=True,
 )
@@ -48,6 +51,7 @@ multiply = elementwise(
     Partials(lambda z, x, y: y, lambda z, x, y: x),
     symbolic=lambda S, x, y: x * y,
     lower=Scalar(lambda s, x, y: x * y),
+    bound=ROUNDED,
     cases=(*binary(dtypes="dfD"), Case((Draw((3,)), Draw((3,), dtype="?")), note="by a condition")),
     weak=True,
 )
@@ -67,6 +71,7 @@ divide = elementwise(
     Partials(_reciprocal, lambda z, x, y: -z / y),
     symbolic=lambda S, x, y: x / y,
     lower=Scalar(lambda s, x, y: x / y),
+    bound=ROUNDED,
     cases=(*binary(right=(0.5, 2.0), dtypes="dfD"), *binary(right=(-2.0, -0.5))[:1]),
     weak=True,
     irregular=(_BY_ZERO,),
@@ -77,6 +82,7 @@ negative = elementwise(
     Partials(-1.0),
     symbolic=lambda S, x: -x,
     lower=Scalar(lambda s, x: -x),
+    bound=EXACT,
     cases=unary(dtypes="dfD"),
     weak=True,
 )
@@ -86,6 +92,7 @@ positive = elementwise(
     Partials(1.0),
     symbolic=lambda S, x: x,
     lower=Scalar(lambda s, x: x),
+    bound=EXACT,
     cases=unary(dtypes="dfD"),
     weak=True,
 )
@@ -95,6 +102,7 @@ reciprocal = elementwise(
     Partials(lambda y, x: -y * y),
     symbolic=lambda S, x: 1 / x,
     lower=whole_loops.reciprocal,
+    bound=ROUNDED,
     cases=unary(0.5, 2.0, dtypes="dfD"),
     irregular=(Irregular("domain", lambda y, x: np.equal(x, 0), "division by zero"),),
 )
@@ -104,6 +112,7 @@ square = elementwise(
     Partials(lambda y, x: 2 * x),
     symbolic=lambda S, x: x**2,
     lower=Scalar(lambda s, x: x * x),
+    bound=ROUNDED,
     cases=unary(dtypes="dfD"),
 )
 
@@ -112,6 +121,7 @@ sqrt = elementwise(
     Partials(lambda y, x: np.divide(0.5, y)),
     symbolic=lambda S, x: S.sqrt(x),
     lower=Scalar(lambda s, x: s.unary("sqrt", x)),
+    bound=ROUNDED,
     cases=unary(0.1, 4.0, dtypes="dfD"),
     irregular=(
         Irregular("infinite", lambda y, x: np.equal(x, 0), "the square root is vertical at 0"),
@@ -124,6 +134,7 @@ cbrt = elementwise(
     Partials(lambda y, x: np.divide(1.0 / 3.0, y * y)),
     symbolic=lambda S, x: S.Piecewise((S.cbrt(x), x >= 0), (-S.cbrt(-x), True)),
     lower=Scalar(lambda s, x: s.call("cbrt", x)),
+    bound=Own("cbrt"),
     cases=(*unary(0.1, 4.0, dtypes="df"), *unary(-4.0, -0.1)),
     irregular=(
         Irregular("infinite", lambda y, x: np.equal(x, 0), "the cube root is vertical at 0"),
@@ -142,6 +153,7 @@ hypot = elementwise(
     Partials(_leg, lambda z, x, y: _leg(z, y, x)),
     symbolic=lambda S, x, y: S.sqrt(x**2 + y**2),
     lower=Scalar(lambda s, x, y: s.call("hypot", x, y)),
+    bound=Own("hypot"),
     cases=(*binary(right=(0.5, 2.0), dtypes="df"), *binary(left=(-2.0, -0.5))[:1]),
     irregular=(Irregular("kink", lambda z, x, y: np.equal(z, 0), "the tip of a cone"),),
 )
@@ -170,6 +182,7 @@ power = elementwise(
     Partials(_base_partial, _exponent_partial),
     symbolic=lambda S, x, y: x**y,
     lower=whole_loops.power,
+    bound=Own("power"),
     cases=(
         *binary(left=(0.2, 2.0), right=(-2.0, 3.0), dtypes="dfD"),
         Case((2.0, Draw((3,)))),
@@ -205,6 +218,7 @@ constant_power = primitive(
     batch=elementwise_batch,
     symbolic=each(lambda S, x, *, n: x ** _exact(S, n)),
     lower=Scalar(float_loops.constant_power),
+    bound=Ulps(5.5, 5.5),
     cases=(
         *unary(-2.0, 2.0, dtypes="dfD", params={"n": 3}),
         *unary(0.3, 2.0, dtypes="dfD", params={"n": 2.5}),

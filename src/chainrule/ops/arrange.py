@@ -10,6 +10,7 @@ import numpy as np
 
 from chainrule.base.errors import DtypeError, ShapeError
 from chainrule.base.place import user_frame
+from chainrule.ir.bound import EXACT, ROUNDED
 from chainrule.ir.primitive import Case, Draw, Flat, Linear, Primitive
 from chainrule.ir.types import ArrayType, type_of
 from chainrule.ops.family import (
@@ -24,7 +25,7 @@ from chainrule.tracing.creation import refuse_unknown
 from chainrule.tracing.table import TABLE, Handler, implements
 from chainrule.tracing.trace import apply
 from chainrule.tracing.tracer import Tracer
-from chainrule.tracing.view import View, memory_order, positions_of
+from chainrule.tracing.view import View, memory_order
 
 # ---- reshape -------------------------------------------------------------------------------------
 
@@ -36,6 +37,7 @@ reshape = primitive(
     batch=lambda op, size, args, batched, shape: apply(op, args[0], shape=(size, *shape)),
     symbolic=structural(lambda x, shape: np.reshape(x, shape)),
     lower=lambda b, out, x, shape: b.reshape(x, shape),
+    bound=EXACT,
     cases=(
         Case((Draw((2, 3)),), {"shape": (6,)}),
         Case((Draw((2, 3)),), {"shape": (3, 1, 2)}),
@@ -51,7 +53,7 @@ def _reshape(a: Any, /, shape: Any = None, order: str = "C", *, copy: Any = None
     a = TABLE["operand"](a)
     wanted = _fitting_shape(type_of(a), shape)
     if order == "A":
-        order = "F" if column_order(a) else "C"
+        order = "F" if column_order(a, binding=True) else "C"
     if order == "F":
         return np.transpose(apply(reshape, np.transpose(a), shape=wanted[::-1]))
     if order != "C":
@@ -68,15 +70,12 @@ def _ravel(a: Any, order: str = "C") -> Any:
     a = TABLE["operand"](a)
     if order == "K":
         # As the entries lie in memory: the axis with the longest steps first.
-        return _ravel(np.transpose(a, memory_order(a) or range(np.ndim(a))))
+        return _ravel(np.transpose(a, memory_order(a, binding=True) or range(np.ndim(a))))
     if order == "A":
-        order = "F" if column_order(a) else "C"
+        order = "F" if column_order(a, binding=True) else "C"
     flat = _reshape(a, (-1,), order)
-    # Unlike reshape, it copies whatever doesn't lie in memory one after the other.
-    if type(a) is Tracer and (type(a.alias) is View or memory_order(a) is not None):
-        laid = positions_of(a)
-        in_place = laid.flags.c_contiguous if order == "C" else laid.flags.f_contiguous
-        return flat if in_place else TABLE["copy"](flat)
+    if type(flat) is Tracer and type(flat.alias) is View:
+        flat.alias.ravelled = a, order
     return flat
 
 
@@ -177,6 +176,7 @@ transpose = primitive(
     batch=_transpose_batch,
     symbolic=structural(lambda x, axes: np.transpose(x, axes)),
     lower=lambda b, out, x, axes: b.transpose(x, axes),
+    bound=EXACT,
     cases=(
         Case((Draw((2, 3)),), {"axes": (1, 0)}),
         Case((Draw((2, 3, 4)),), {"axes": (2, 0, 1)}),
@@ -280,6 +280,7 @@ broadcast_to = primitive(
     batch=_broadcast_batch,
     symbolic=structural(lambda x, shape: np.broadcast_to(x, shape)),
     lower=lambda b, out, x, shape: b.entry(shape, x.dtype, lambda *i: b.at(x, i)),
+    bound=EXACT,
     cases=(
         Case((Draw(()),), {"shape": (2, 3)}),
         Case((Draw((3, 1)),), {"shape": (2, 3, 4)}),
@@ -342,6 +343,7 @@ astype = primitive(
     batch=lambda op, size, args, batched, dtype: apply(op, *args, dtype=dtype),
     symbolic=lambda S, x, dtype: x,
     lower=lambda b, out, x, dtype: b.entry(out.shape, dtype, lambda *i: b.at(x, i, dtype)),
+    bound=ROUNDED,
     cases=(
         Case((Draw((3,)),), {"dtype": np.dtype("f4")}),
         Case((Draw((3,)),), {"dtype": np.dtype("c16")}),
@@ -358,6 +360,7 @@ truncate = primitive(
     batch=lambda op, size, args, batched, dtype: apply(op, *args, dtype=dtype),
     symbolic=None,
     lower=lambda b, out, x, dtype: b.entry(out.shape, dtype, lambda *i: b.at(x, i, dtype)),
+    bound=EXACT,
     cases=(Case((Draw((3,)),), {"dtype": np.dtype("i8")}),),
 )
 
@@ -405,6 +408,7 @@ copy = primitive(
     ),
     symbolic=lambda S, x, order: x,
     lower=lambda b, out, x, **layout: b.entry(x.shape, x.dtype, lambda *i: x(*i)),
+    bound=EXACT,
     cases=(Case((Draw((3,)),), {"order": "K"}), Case((Draw((2, 3)),), {"order": "F"})),
 )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.ir.bound import ROUNDED
 from chainrule.ir.primitive import Irregular, Partials, Scalar
 from chainrule.ops.family import elementwise, normal_axes, unary
 from chainrule.tracing.table import TABLE, Handler, implements
@@ -110,6 +111,7 @@ deviation = elementwise(
     value=np.sqrt,
     symbolic=lambda S, x: S.Piecewise((0, S.Eq(x, 0)), (S.sqrt(x), True)),
     lower=Scalar(lambda s, x: s.unary("sqrt", x)),
+    bound=ROUNDED,
     cases=unary(0.1, 4.0, dtypes="df"),
     irregular=(Irregular("kink", lambda y, x: np.equal(x, 0), "nothing varies here"),),
 )

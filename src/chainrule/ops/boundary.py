@@ -10,6 +10,7 @@ import numpy as np
 
 from chainrule.base.errors import TraceError
 from chainrule.base.place import Place
+from chainrule.ir.bound import EXACT
 from chainrule.ir.primitive import Case, Custom, Draw, Flat, Primitive, Scalar
 from chainrule.ir.types import ArrayType, type_of
 from chainrule.ops.family import primitive, unary
@@ -159,6 +160,7 @@ unseen = primitive(
     batch=lambda op, size, args, batched, rule, place: apply(op, *args, rule=rule, place=place),
     symbolic=lambda S, x, rule, place: x,
     lower=Scalar(lambda s, x, rule, place: x),
+    bound=EXACT,
     cases=(),
 )
 
@@ -173,6 +175,7 @@ stop_gradient = primitive(
     batch=lambda op, size, args, batched: apply(op, *args),
     symbolic=lambda S, x: x,
     lower=Scalar(lambda s, x: x),
+    bound=EXACT,
     cases=unary(dtypes="dfD"),
     weak=True,
 )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import ShapeError
+from chainrule.ir.bound import EXACT
 from chainrule.ir.primitive import Case, Draw, Linear
 from chainrule.ir.types import ArrayType, result_dtype
 from chainrule.ops.family import broadcast, each, elementwise_batch, primitive, sum_to
@@ -49,6 +50,7 @@ select = primitive(
     batch=elementwise_batch,
     symbolic=each(_select_symbolic),
     lower=_select_loops,
+    bound=EXACT,
     cases=(
         Case((Draw((), dtype="?"), Draw(()), Draw(()))),
         Case((Draw((3,), dtype="?"), Draw((3,)), Draw((3,)))),

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.ir.bound import EXACT, Decided
 from chainrule.ir.primitive import Case, Draw, Flat, Irregular, Scalar
 from chainrule.ir.types import ArrayType
 from chainrule.ops import float_loops, whole_loops
@@ -33,6 +34,7 @@ def _comparison(ufunc: np.ufunc, relation: str) -> Any:
         Flat(),
         symbolic=lambda S, x, y: getattr(S, relation)(x, y),
         lower=Scalar(lower, cast="common"),
+        bound=EXACT,
         cases=_PAIRS,
         irregular=_EDGE,
     )
@@ -65,6 +67,7 @@ def _connective(ufunc: np.ufunc, name: str, lower: Callable[..., Any]) -> Any:
         Flat(),
         symbolic=lambda S, x, y: getattr(S, name)(_condition(S, x), _condition(S, y)),
         lower=Scalar(lower),
+        bound=EXACT,
         cases=_TRUTHS,
     )
 
@@ -78,6 +81,7 @@ logical_not = elementwise(
     Flat(),
     symbolic=lambda S, x: S.Not(_condition(S, x)),
     lower=Scalar(lambda s, x: ~x),
+    bound=EXACT,
     cases=(Case((Draw((3,), dtype="?"),)), *unary()[1:3]),
 )
 
@@ -93,7 +97,7 @@ _SHIFTS = _BITS[1:]
 
 
 def _bits(ufunc: np.ufunc, lower: Callable[..., Any], cases: tuple[Case, ...] = _BITS) -> Any:
-    return elementwise(ufunc, Flat(), symbolic=None, lower=Scalar(lower), cases=cases)
+    return elementwise(ufunc, Flat(), symbolic=None, lower=Scalar(lower), bound=EXACT, cases=cases)
 
 
 bitwise_and = _bits(np.bitwise_and, lambda s, x, y: x & y)
@@ -107,6 +111,7 @@ invert = elementwise(
     Flat(),
     symbolic=None,
     lower=Scalar(lambda s, x: ~x),
+    bound=EXACT,
     cases=(Case((Draw((3,), dtype="?"),)), Case((Draw((3,), 0, 9, "i8"),))),
 )
 
@@ -121,7 +126,9 @@ _REALS = (*unary(dtypes="df"), _NUMBERS[-1])
 
 
 def _special(ufunc: np.ufunc, lower: Callable[..., Any], cases: tuple[Case, ...]) -> Any:
-    return elementwise(ufunc, Flat(), symbolic=None, lower=Scalar(lower, cast=None), cases=cases)
+    return elementwise(
+        ufunc, Flat(), symbolic=None, lower=Scalar(lower, cast=None), bound=EXACT, cases=cases
+    )
 
 
 isfinite = _special(np.isfinite, float_loops.is_finite, _NUMBERS)
@@ -142,6 +149,7 @@ def _question(
         batch=elementwise_batch,
         symbolic=None,
         lower=Scalar(lower, cast=None),
+        bound=EXACT,
         cases=cases,
     )
 
@@ -184,6 +192,7 @@ isclose = primitive(
     batch=elementwise_batch,
     symbolic=None,
     lower=_close,
+    bound=Decided(4, "(|x| + |y| + atol)"),
     cases=binary(params={"rtol": 0.3, "atol": 0.1, "equal_nan": False}, dtypes="dfD"),
 )
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.ir.bound import EXACT, Own
 from chainrule.ir.primitive import Custom, Irregular, Linear, Scalar
 from chainrule.ir.types import ArrayType
 from chainrule.ops.family import each, elementwise_batch, elementwise_type, primitive, unary
@@ -32,11 +33,12 @@ def _as_complex(g: Any) -> Any:
 real = primitive(
     name="real",
     type_rule=_part_type,
-    value=lambda x: np.real(x)[()],
+    value=lambda x: np.asarray(np.real(x))[()],
     derivative=Linear(lambda g, x: _as_complex(g) if x.dtype.kind == "c" else g),
     batch=elementwise_batch,
     symbolic=each(lambda S, x: S.re(x)),
     lower=Scalar(lambda s, x: x),
+    bound=EXACT,
     cases=(*unary(), *unary(dtypes="D")[-1:]),
     view=lambda out: True,
 )
@@ -44,12 +46,13 @@ real = primitive(
 imag = primitive(
     name="imag",
     type_rule=_part_type,
-    value=lambda x: np.imag(x)[()],
+    value=lambda x: np.asarray(np.imag(x))[()],
     # A real type here asks for the pattern of entries that are taken: all of them.
     derivative=Linear(lambda g, x: -1j * _as_complex(g) if x.dtype.kind == "c" else g),
     batch=elementwise_batch,
     symbolic=each(lambda S, x: S.im(x)),
     lower=Scalar(lambda s, x: s.const(0, x.kind)),
+    bound=EXACT,
     cases=unary(dtypes="D")[-1:],
     view=lambda out: True,
 )
@@ -62,6 +65,7 @@ conjugate = primitive(
     batch=elementwise_batch,
     symbolic=each(lambda S, x: S.conjugate(x)),
     lower=Scalar(lambda s, x: x),
+    bound=EXACT,
     cases=unary(dtypes="D"),
 )
 
@@ -97,6 +101,7 @@ angle = primitive(
     batch=elementwise_batch,
     symbolic=each(lambda S, x: S.arg(x)),
     lower=Scalar(lambda s, x: s.call("arctan2", s.const(0, x.kind), x)),
+    bound=Own("arctan2"),
     cases=(*unary(0.3, 2.0, dtypes="D")[-1:], *unary(dtypes="df")),
     irregular=(
         Irregular("jump", lambda y, x: np.equal(x, 0), "the angle of 0 is undefined"),
@@ -125,6 +130,7 @@ modulus = primitive(
     batch=elementwise_batch,
     symbolic=each(lambda S, x: S.Abs(x)),
     lower=Scalar(lambda s, x: s.unary("abs", x)),
+    bound=EXACT,
     cases=unary(0.3, 2.0, dtypes="D")[-1:],
     irregular=(Irregular("kink", lambda y, x: np.equal(x, 0), "the cone's tip"),),
 )

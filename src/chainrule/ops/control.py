@@ -44,6 +44,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chainrule.ir.bound import Carried
 from chainrule.ir.primitive import Case, Custom, Draw
 from chainrule.ir.program import Constant, Program
 from chainrule.ir.types import ArrayType, type_of
@@ -213,6 +214,7 @@ scan = primitive(
     batch=_rule("scan", "batch"),
     symbolic=None,
     lower=_scan_loops,
+    bound=Carried(),
     cases=_SCAN_CASES,
     multiple=True,
 )
@@ -271,6 +273,7 @@ while_ = primitive(
     batch=_rule("while", "batch"),
     symbolic=None,
     lower=_while_loops,
+    bound=Carried(),
     cases=(_WHILE_CASE,),
     multiple=True,
 )
@@ -359,6 +362,7 @@ while_transpose = primitive(
     batch=_rule("while_transpose", "batch"),
     symbolic=None,
     lower=_transpose_loops,
+    bound=Carried(),
     cases=(_TRANSPOSE_CASE,),
     multiple=True,
 )
@@ -408,6 +412,7 @@ cond = primitive(
     batch=_rule("cond", "batch"),
     symbolic=None,
     lower=_cond_loops,
+    bound=Carried(),
     cases=(_COND_CASE,),
     multiple=True,
 )

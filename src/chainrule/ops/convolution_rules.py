@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.ir.bound import Roundings
 from chainrule.ir.primitive import Case, Draw, Multilinear, Primitive
 from chainrule.ir.types import ArrayType
 from chainrule.ops import convolution_loops
@@ -208,6 +209,7 @@ correlation = primitive(
     batch=_batch,
     symbolic=structural(convolution_value),
     lower=convolution_loops.convolution,
+    bound=Roundings("n", "Σ|x·kernel|"),
     cases=_cases("f8", "f4", "c16"),
 )
 
@@ -222,5 +224,6 @@ kernel_gradient = primitive(
     batch=_kernel_batch,
     symbolic=structural(kernel_gradient_value),
     lower=convolution_loops.kernel_gradient,
+    bound=Roundings("n", "Σ|x·g|"),
     cases=_gradient_cases("f8", "f4", "c16"),
 )

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import ShapeError
+from chainrule.ir.bound import EXACT
 from chainrule.ir.primitive import Case, Draw, Linear
 from chainrule.ir.types import ArrayType, type_of
 from chainrule.ops import move_loops
@@ -44,6 +45,7 @@ diagonal = primitive(
     batch=lambda op, size, args, batched, offset: apply(op, args[0], offset=offset),
     symbolic=structural(lambda x, offset: np.diagonal(x, offset, -2, -1)),
     lower=move_loops.diagonal,
+    bound=EXACT,
     cases=(
         Case((Draw((3, 3)),), {"offset": 0}),
         Case((Draw((2, 4)),), {"offset": 1}),

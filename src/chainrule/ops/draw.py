@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.keys import DRAWN, FOLDED, SPLIT, WORD, generator, negative, philox
+from chainrule.ir.bound import EXACT, Roundings
 from chainrule.ir.primitive import Case, Draw, Flat, Partials, Primitive, Rule, Scalar
 from chainrule.ir.types import ArrayType
 from chainrule.ops import draw_loops
@@ -43,6 +44,7 @@ random_key = primitive(
     batch=lambda op, size, args, batched: apply(op, *args),
     symbolic=None,
     lower=draw_loops.key,
+    bound=EXACT,
     cases=(
         Case((3,)),
         Case((np.int64(5),)),
@@ -109,6 +111,7 @@ random_bits = primitive(
     batch=_bits_batch,
     symbolic=None,
     lower=draw_loops.bits,
+    bound=EXACT,
     cases=(
         *(_bits_case(_KEY, shape) for shape in ((), (3,), (4, 5), (0,))),
         *(_bits_case(_KEY, shape, "u4") for shape in ((), (9,), (3, 2), (2, 0))),
@@ -146,6 +149,7 @@ random_placed = elementwise(
     value=_placed,
     symbolic=lambda S, x, loc, scale: loc + scale * x,
     lower=Scalar(lambda s, x, loc, scale: loc + s.fma(scale, x, 0.0)),
+    bound=Roundings("", "(|loc| + |scale·x|)", 2, 2),
     cases=_placed_cases(),
 )
 
@@ -189,6 +193,7 @@ def _drawn(
         batch=lambda op, size, args, batched, **params: apply(op, *args, **params),
         symbolic=None,
         lower=lower,
+        bound=None if lower is None else EXACT,
         cases=(
             *(Case((_KEY,), given) for given in params),
             *(Case((key,), params[0]) for key in (_KEYS[1], _KEYS)),

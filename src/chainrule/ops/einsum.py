@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import ShapeError
+from chainrule.ir.bound import Roundings
 from chainrule.ir.primitive import Case, Draw, Multilinear, Primitive, Rule
 from chainrule.ir.types import ArrayType, result_dtype, type_of
 from chainrule.ops import sum_loops
@@ -92,6 +93,7 @@ einsum = primitive(
     batch=_einsum_batch,
     symbolic=_einsum_symbolic,
     lower=sum_loops.einsum,
+    bound=Roundings("(n + operands)", "Σ|x·y·…|"),
     cases=(
         _case("ij->ji", (2, 3)),
         _case("ij->i", (2, 3)),

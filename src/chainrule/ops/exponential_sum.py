@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.ir.bound import EXACT
 from chainrule.ir.primitive import Case, Draw, Flat, Primitive
 from chainrule.ir.types import ArrayType
 from chainrule.ops import sum_loops
@@ -42,6 +43,7 @@ shift = primitive(
     batch=_shift_batch,
     symbolic=None,
     lower=sum_loops.shift,
+    bound=EXACT,
     cases=(
         Case((Draw((3,)),), {"axis": (0,)}),
         Case((Draw((2, 3)),), {"axis": (0, 1)}),

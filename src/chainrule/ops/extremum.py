@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import ArgumentError
+from chainrule.ir.bound import EXACT
 from chainrule.ir.primitive import Case, Draw, Irregular, Partials, Primitive, Scalar
 from chainrule.ops import float_loops
 from chainrule.ops.family import binary, elementwise
@@ -59,6 +60,7 @@ def _extremum(ufunc: np.ufunc, beats: Callable[[Any, Any], Any], sign: int) -> P
         value=lambda x, y, *, ties: ufunc(x, y),
         symbolic=symbolic,
         lower=Scalar(float_loops.extremum(sign > 0, ufunc in (np.maximum, np.minimum))),
+        bound=EXACT,
         cases=(
             *binary((-2.0, -0.1), (0.1, 2.0), "df", params={"ties": EVEN}),
             *binary((0.1, 2.0), (-2.0, -0.1), params={"ties": EVEN})[:3],

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import ShapeError, UnsupportedError
+from chainrule.ir.bound import Roundings
 from chainrule.ir.primitive import Case, Custom, Irregular
 from chainrule.ir.types import ArrayType, type_of
 from chainrule.ops import factor_loops
@@ -78,6 +79,7 @@ cholesky = primitive(
     batch=stacked,
     symbolic=None,
     lower=factor_loops.cholesky,
+    bound=Roundings("(n + 1)", "|l|·|lᵀ|"),
     cases=(
         Case((_SPD,)),
         Case((np.stack([_SPD, _SPD + np.eye(3)]),)),
@@ -121,6 +123,7 @@ eigh = primitive(
     batch=stacked,
     symbolic=None,
     lower=factor_loops.eigh,
+    bound=Roundings("n", "‖a‖", 4, 4),
     cases=(
         Case((_SPD,), {"lower": True}),
         Case((_SPD,), {"lower": False}),
@@ -205,6 +208,7 @@ svd = primitive(
     batch=stacked,
     symbolic=None,
     lower=factor_loops.svd,
+    bound=Roundings("n", "‖a‖", 4, 4),
     cases=(
         Case((_TALL,)),
         Case((_WIDE,)),
@@ -290,6 +294,7 @@ qr = primitive(
     batch=stacked,
     symbolic=None,
     lower=factor_loops.qr,
+    bound=Roundings("n", "‖a‖", 4, 4),
     cases=(
         Case((_TALL,)),
         Case((_SQUARE,)),

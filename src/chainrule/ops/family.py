@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import DtypeError, ShapeError, UnsupportedError
+from chainrule.ir.bound import Bound
 from chainrule.ir.primitive import Case, Draw, Irregular, Primitive, Rule, Scalar
 from chainrule.ir.types import ArrayType, result_dtype
 from chainrule.tracing.table import SCIPY_SPECIAL, TABLE
@@ -45,6 +46,7 @@ def elementwise(
     weak: bool = False,
     irregular: tuple[Irregular, ...] = (),
     lower: Scalar | Rule | None = None,
+    bound: Bound | None = None,
 ) -> Primitive:
     """An operation that works entry by entry, entered under its ufunc.
 
@@ -53,6 +55,7 @@ def elementwise(
         derivative: `Partials` of the scalar function, or Flat.
         symbolic: the same for SymPy scalars: `(sympy, *expressions)`.
         lower: the same for the compiler's scalars.
+        bound: how far that may lie from the true result.
         special: names in scipy.special that mean this operation.
         also: further NumPy functions that mean it (np.abs for np.absolute is the same object).
     """
@@ -65,6 +68,7 @@ def elementwise(
         batch=elementwise_batch,
         symbolic=None if symbolic is None else each(symbolic),
         lower=lower,
+        bound=bound,
         cases=cases,
         weak=weak,
         irregular=irregular,
@@ -281,9 +285,9 @@ def real_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.zeros((), dtype).real.dtype
 
 
-def column_order(a: Any) -> tuple[int, ...] | None:
+def column_order(a: Any, binding: bool = False) -> tuple[int, ...] | None:
     """The axes from last to first where an array lies in memory column by column; else None."""
-    order = memory_order(a)
+    order = memory_order(a, binding)
     wide = [k for k in order or () if np.shape(a)[k] > 1]
     return order if wide and wide == sorted(wide, reverse=True) else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -10,7 +11,9 @@ import numpy as np
 from chainrule.ir.primitive import Rule
 from chainrule.ops.whole_loops import chain
 
-_MOST = 8  # multiplications by which a power is still within 4 units in the last place
+# Exponents by which a power, and one of the reciprocal, is multiplied together: further ones lose
+# more than the bound that `constant_power` states.
+_MOST, _LEAST = 8, -3
 
 
 def _is_number(x: Any) -> bool:
@@ -129,7 +132,7 @@ def constant_power(s: Any, x: Any, n: Any) -> Any:
     whole = int(n) if math.isfinite(n) and n == int(n) else None
     if whole == 0:
         return s.const(1, x.kind)
-    if whole is not None and abs(whole) <= _MOST:
+    if whole is not None and _LEAST <= whole <= _MOST:
         # 1/x first: then nothing overflows on the way that wouldn't in the end.
         base = x if whole > 0 else s.const(1, x.kind) / x
         return chain(base, abs(whole))
@@ -138,9 +141,13 @@ def constant_power(s: Any, x: Any, n: Any) -> Any:
     if abs(n) in (0.5, 1.5, 2.5):
         # +0 for −0; and of −∞ the power is infinite, where its root is NaN.
         root = s.unary("sqrt", x) + s.const(0, x.kind)
-        result = root if abs(n) == 0.5 else chain(s.unary("abs", x), int(abs(n))) * root
-        result = s.select(x.eq(-math.inf), math.inf, result)
-        return result if n > 0 else s.const(1, x.kind) / result
+        root = s.select(x.eq(-math.inf), math.inf, root)
+        rest = chain(s.unary("abs", x), int(abs(n))) if abs(n) > 1 else None
+        if n > 0:
+            return root if rest is None else rest * root
+        # Divided one by one: their product may be too small or too large where this isn't.
+        one = s.const(1, x.kind)
+        return (one if rest is None else one / rest) / root
     return s.call("power", x, s.const(n, x.kind))
 
 
@@ -219,6 +226,20 @@ def kl_div(s: Any, x: Any, y: Any) -> Any:
     return s.select(s.is_nan(x) | s.is_nan(y), math.nan, s.select(positive, inside, edge))
 
 
+def sinc_series(order: int) -> list[float]:
+    """The series of a derivative of sin(u)/u in u², up to |u| = 2 + order; the last term first.
+
+    Σ (−1)ᵐ u²ᵐ/(2m + 1)!, differentiated; of odd orders u is left out once.
+    """
+    most, terms = 2.0 + order, []
+    for m in itertools.count((order + 1) // 2):
+        exponent = 2 * m - order
+        terms.append((-1) ** m / ((2 * m + 1) * math.factorial(exponent)))
+        if abs(terms[-1]) * most**exponent < 1e-20 and exponent > most:
+            return terms[::-1]
+    raise AssertionError  # the series converges
+
+
 def sinc(s: Any, x: Any, order: int) -> Any:
     """A derivative of sin(πx)/(πx): see `sinc_value`, which this follows."""
     u = x * math.pi
@@ -236,10 +257,7 @@ def sinc(s: Any, x: Any, order: int) -> Any:
         value = (turned * math.pi ** (k - 1) - value * k) / far
     square = u * u
     near = s.const(0, x.kind)
-    first = (order + 1) // 2
-    for m in range(first + 12 + order, first - 1, -1):
-        exponent = 2 * m - order
-        term = (-1) ** m / ((2 * m + 1) * math.factorial(exponent))
+    for term in sinc_series(order):
         near = s.fma(near, square, s.const(term, x.kind))
     near = near * u if order % 2 else near
     return s.select(large, value, near * math.pi**order)

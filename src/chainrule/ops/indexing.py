@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import ShapeError
+from chainrule.ir.bound import EXACT, Roundings
 from chainrule.ir.primitive import Case, Draw, Linear, Primitive
 from chainrule.ir.types import ArrayType, type_of
 from chainrule.ops import index_loops
@@ -128,6 +129,7 @@ getitem = primitive(
     batch=_getitem_batch,
     symbolic=structural(_getitem_value),
     lower=index_loops.read,
+    bound=EXACT,
     cases=tuple(Case((Draw(s), *arrays), {"index": i}) for s, i, arrays in _INDEX_CASES),
     view=_is_view,
 )
@@ -169,6 +171,7 @@ put_add = primitive(
     batch=_put_add_batch,
     symbolic=None,
     lower=index_loops.add_up,
+    bound=Roundings("n", "Σ|g|"),
     cases=tuple(
         Case(
             (Draw(np.zeros(s)[full_index(i, arrays)].shape), *arrays),
@@ -272,6 +275,7 @@ put = primitive(
     batch=_put_batch,
     symbolic=structural(_put_value),
     lower=index_loops.write,
+    bound=EXACT,
     cases=tuple(
         Case((Draw(s), Draw(v), *arrays), {"index": i})
         for s, i, arrays in _INDEX_CASES

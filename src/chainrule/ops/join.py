@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import ShapeError
+from chainrule.ir.bound import EXACT
 from chainrule.ir.primitive import Case, Draw, Linear, Primitive
 from chainrule.ir.types import ArrayType, result_dtype, type_of
 from chainrule.ops import move_loops
@@ -56,6 +57,7 @@ stack = primitive(
     batch=_join_batch,
     symbolic=structural(lambda *xs, axis: np.stack(xs, axis)),
     lower=move_loops.stack,
+    bound=EXACT,
     cases=(
         Case((Draw(()), Draw(()), Draw(())), {"axis": 0}),
         Case((Draw((2, 3)), Draw((2, 3))), {"axis": 1}),
@@ -115,6 +117,7 @@ concatenate = primitive(
     batch=_join_batch,
     symbolic=structural(lambda *xs, axis: np.concatenate(xs, axis)),
     lower=move_loops.concatenate,
+    bound=EXACT,
     cases=(
         Case((Draw((2,)), Draw((3,))), {"axis": 0}),
         Case((Draw((2, 3)), Draw((2, 1)), Draw((2, 0))), {"axis": 1}),

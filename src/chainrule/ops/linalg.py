@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import ShapeError
+from chainrule.ir.bound import Roundings
 from chainrule.ir.primitive import Case, Custom, Draw, Primitive
 from chainrule.ir.types import ArrayType, result_dtype, type_of
 from chainrule.ops import factor_loops
@@ -54,6 +55,7 @@ inv = primitive(
     batch=stacked,
     symbolic=written_out("inv", 4, lambda S, a: a.inv(method="ADJ")),
     lower=factor_loops.inverse,
+    bound=Roundings("n", "‖a‖·‖result‖"),
     cases=_MATRICES,
 )
 
@@ -120,6 +122,7 @@ cofactor = primitive(
     batch=stacked,
     symbolic=written_out("cofactor", 4, lambda S, a: a.cofactor_matrix()),
     lower=factor_loops.cofactor,
+    bound=Roundings("n", "κ(a)·‖result‖"),
     cases=(Case((_LARGE,)), Case((np.stack([_LARGE, _LARGE.T]),)), Case((_LARGE + 0.5j,))),
 )
 
@@ -135,6 +138,7 @@ det = primitive(
     batch=stacked,
     symbolic=written_out("det", 5, lambda S, a: a.det(method="berkowitz")),
     lower=factor_loops.determinant,
+    bound=Roundings("n", "(Σ|a·∂det/∂a| + |det·log|det||)"),
     cases=(
         *_MATRICES,
         Case((np.array([[1.0, 2.0], [2.0, 4.0]]),), note="singular"),
@@ -166,6 +170,7 @@ slogdet = primitive(
     batch=stacked,
     symbolic=None,
     lower=factor_loops.slogdet,
+    bound=Roundings("n", "(Σ|a·∂det/∂a|/|det| + |log|det||)"),
     cases=_MATRICES,
     multiple=True,
 )
@@ -234,6 +239,7 @@ solve = primitive(
     batch=_aligned,
     symbolic=_solve_formula,
     lower=factor_loops.solve,
+    bound=Roundings("n", "‖a‖·‖result‖"),
     cases=(
         Case((_REGULAR, Draw((3, 1)))),
         Case((_REGULAR, Draw((3, 2)))),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import ShapeError
+from chainrule.ir.bound import Roundings
 from chainrule.ir.primitive import Case, Draw, Multilinear, Primitive
 from chainrule.ir.types import ArrayType, result_dtype, type_of
 from chainrule.ops.family import align, normal_axis, primitive, strong, sum_to
@@ -176,6 +177,7 @@ matmul = primitive(
     batch=_matmul_batch,
     symbolic=lambda S, a, b: np.matmul(a, b),
     lower=_matmul_loops,
+    bound=Roundings("n", "Σ|a·b|"),
     cases=(
         *(Case((Draw(a), Draw(b))) for a, b in _MATMUL_SHAPES),
         Case((Draw((2, 3), dtype="f4"), Draw((3, 2), dtype="f4"))),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import ShapeError
+from chainrule.ir.bound import Roundings
 from chainrule.ir.primitive import Case, Custom, Draw, Irregular
 from chainrule.ir.types import ArrayType, type_of
 from chainrule.ops import sum_loops
@@ -57,6 +58,7 @@ length = primitive(
     batch=lambda op, size, args, batched, axis: apply(op, args[0], axis=tuple(k + 1 for k in axis)),
     symbolic=_length_symbolic,
     lower=sum_loops.length,
+    bound=Roundings("(n/2 + 1)", "|result|"),
     cases=(
         Case((Draw((3,)),), {"axis": (0,)}),
         Case((Draw((2, 3)),), {"axis": (0, 1)}),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import ShapeError
+from chainrule.ir.bound import EXACT
 from chainrule.ir.primitive import Case, Custom, Draw, Flat, Irregular, Primitive, Rule
 from chainrule.ir.types import ArrayType
 from chainrule.ops import order_loops
@@ -65,6 +66,7 @@ def _extreme(name: str, ufunc: np.ufunc, worse: np.ufunc) -> Primitive:
         ),
         symbolic=symbolic,
         lower=lambda b, out, x, axis: b.reduce(name, out, x, axis),
+        bound=EXACT,
         cases=(
             Case((Draw((3,)),), {"axis": (0,)}),
             Case((Draw((2, 3, 4)),), {"axis": (0, 2)}),
@@ -196,6 +198,7 @@ def _position(function: Any, lower: Rule) -> Primitive:
         batch=lambda op, size, args, batched, axis: apply(op, args[0], axis=axis + 1),
         symbolic=None,
         lower=lower,
+        bound=EXACT,
         cases=(
             Case((Draw((3,)),), {"axis": 0}),
             Case((Draw((2, 3)),), {"axis": 1}),
@@ -255,6 +258,7 @@ argsort = primitive(
     batch=lambda op, size, args, batched, axis, kind: apply(op, args[0], axis=axis + 1, kind=kind),
     symbolic=None,
     lower=order_loops.argsort,
+    bound=EXACT,
     cases=(
         Case((Draw((5,)),), {"axis": 0, "kind": None}),
         Case((Draw((2, 3)),), {"axis": 0, "kind": "stable"}),
@@ -296,6 +300,7 @@ searchsorted = primitive(
     batch=_searchsorted_batch,
     symbolic=None,
     lower=order_loops.searchsorted,
+    bound=EXACT,
     cases=(
         Case((np.array([-1.0, 0.0, 1.0]), Draw((4,))), {"side": "left"}),
         Case((np.array([-1.0, 0.0, 1.0]), Draw(())), {"side": "right"}),

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import ShapeError
+from chainrule.ir.bound import EXACT
 from chainrule.ir.primitive import Case, Custom, Draw, Irregular, Primitive
 from chainrule.ir.types import ArrayType, type_of
 from chainrule.ops import window_loops
@@ -91,6 +92,7 @@ window_max = primitive(
     batch=_batch,
     symbolic=_symbolic,
     lower=window_loops.window_max,
+    bound=EXACT,
     cases=(
         Case((Draw((5,)),), windows_params((0,), (3,))),
         Case((Draw((2, 4, 6, 3)),), windows_params((1, 2), (2, 2), (2, 2))),

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.ir.bound import Roundings
 from chainrule.ir.primitive import Case, Custom
 from chainrule.ir.types import ArrayType
 from chainrule.ops import factor_loops
@@ -44,6 +45,7 @@ pinv = primitive(
     batch=stacked,
     symbolic=None,
     lower=factor_loops.pseudoinverse,
+    bound=Roundings("n", "κ(a)·‖result‖", 4, 4),
     cases=(
         Case((_REGULAR[:, :2],), {"rcond": None}),
         Case((_REGULAR[:2],), {"rcond": None}),

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.ops.family import column_order
 from chainrule.tracing.table import TABLE, implements
 from chainrule.tracing.tracer import Tracer
+from chainrule.tracing.view import memory_order
 
 
 @implements(np.shape, lists=True)
@@ -76,7 +78,7 @@ def _filled(value: float) -> Any:
         *, device: Any = None,
     ) -> Any:  # fmt: skip
         kind = a.dtype if dtype is None else np.dtype(dtype)
-        return np.full(a.shape if shape is None else shape, value, kind)
+        return _new_like(a, shape, value, kind, order)
 
     return like
 
@@ -92,5 +94,19 @@ def _full_like(
     a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True,
     shape: Any = None, *, device: Any = None,
 ) -> Any:  # fmt: skip
-    kind = TABLE["operand"](a).dtype if dtype is None else np.dtype(dtype)
-    return np.full(np.shape(a) if shape is None else shape, fill_value, kind)
+    a = TABLE["operand"](a)
+    return _new_like(a, shape, fill_value, a.dtype if dtype is None else np.dtype(dtype), order)
+
+
+def _new_like(a: Any, shape: Any, value: Any, kind: Any, order: str) -> Any:
+    """A new array that lies in memory as `a` does, unless it's to have another number of axes."""
+    lengths = np.shape(a) if shape is None else tuple(np.atleast_1d(shape).tolist())
+    axes: tuple[int, ...] | None = None
+    if order == "F":
+        axes = tuple(reversed(range(len(lengths))))
+    elif order in ("K", "A") and len(lengths) == np.ndim(a):
+        axes = memory_order(a) if order == "K" else column_order(a)
+    if axes is None:
+        return np.full(lengths, value, kind)
+    made = np.full([lengths[k] for k in axes], value, kind)
+    return np.transpose(made, [axes.index(k) for k in range(len(axes))])

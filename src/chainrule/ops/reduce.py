@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.ir.bound import EXACT, Roundings
 from chainrule.ir.primitive import Case, Custom, Draw, Flat, Linear, Primitive
 from chainrule.ir.types import ArrayType
 from chainrule.ops.family import kept, normal_axes, ones_at, primitive, structural
@@ -78,6 +79,7 @@ sum_ = primitive(
     batch=_reduce_batch,
     symbolic=structural(lambda x, axis: np.add.reduce(x, axis=axis)),
     lower=lambda b, out, x, axis: b.reduce("add", out, x, axis),
+    bound=Roundings("(n − 1)", "Σ|x|"),
     cases=_CASES,
 )
 
@@ -155,6 +157,7 @@ prod = primitive(
     batch=_reduce_batch,
     symbolic=structural(lambda x, axis: np.multiply.reduce(x, axis=axis)),
     lower=lambda b, out, x, axis: b.reduce("mul", out, x, axis),
+    bound=Roundings("(n − 1)", "|result|"),
     cases=(*_CASES, Case((np.array([0.0, 2.0, 3.0, 0.0, -1.0]),), {"axis": (0,)}, "zeros")),
 )
 
@@ -188,6 +191,7 @@ any_ = primitive(
     batch=_reduce_batch,
     symbolic=None,
     lower=lambda b, out, x, axis: b.reduce("or", out, x, axis),
+    bound=EXACT,
     cases=(*_CASES, Case((Draw((2, 3), dtype="?"),), {"axis": (1,)})),
 )
 
@@ -199,6 +203,7 @@ all_ = primitive(
     batch=_reduce_batch,
     symbolic=None,
     lower=lambda b, out, x, axis: b.reduce("and", out, x, axis),
+    bound=EXACT,
     cases=(*_CASES, Case((Draw((2, 3), dtype="?"),), {"axis": (1,)})),
 )
 

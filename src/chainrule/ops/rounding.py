@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.ir.bound import EXACT, Own, Ulps
 from chainrule.ir.primitive import Case, Draw, Flat, Irregular, Partials, Scalar
 from chainrule.ops import float_loops, whole_loops
 from chainrule.ops.family import (
@@ -35,6 +36,7 @@ floor = elementwise(
     Flat(),
     symbolic=lambda S, x: S.floor(x),
     lower=Scalar(float_loops.whole("floor")),
+    bound=EXACT,
     cases=_WHOLE,
     irregular=_STEP,
 )
@@ -44,6 +46,7 @@ ceil = elementwise(
     Flat(),
     symbolic=lambda S, x: S.ceiling(x),
     lower=Scalar(float_loops.whole("ceil")),
+    bound=EXACT,
     cases=_WHOLE,
     irregular=_STEP,
 )
@@ -53,6 +56,7 @@ trunc = elementwise(
     Flat(),
     symbolic=lambda S, x: S.sign(x) * S.floor(S.Abs(x)),
     lower=Scalar(float_loops.whole("trunc")),
+    bound=EXACT,
     cases=_WHOLE,
     irregular=(
         Irregular(
@@ -68,6 +72,7 @@ rint = elementwise(
     Flat(),
     symbolic=None,
     lower=Scalar(lambda s, x: s.unary("rint", x)),
+    bound=EXACT,
     cases=unary(dtypes="dfD"),
     irregular=_HALF_STEP,
 )
@@ -82,6 +87,7 @@ round_ = primitive(
     batch=elementwise_batch,
     symbolic=None,
     lower=Scalar(float_loops.rounded),
+    bound=Ulps(1, 1),
     cases=(
         *unary(dtypes="dfD", params={"decimals": 0}),
         *unary(params={"decimals": 2}),
@@ -126,6 +132,7 @@ sign = elementwise(
     Flat(),
     symbolic=lambda S, x: S.sign(x),
     lower=Scalar(float_loops.sign),
+    bound=EXACT,
     cases=(*unary(dtypes="df"), Case((Draw((3,), dtype="i8"),))),
     irregular=_AT_ZERO,
 )
@@ -146,6 +153,7 @@ absolute = elementwise(
     Partials(lambda y, x: np.sign(x)),
     symbolic=lambda S, x: S.Piecewise((x, x > 0), (-x, x < 0), (S.Integer(0), True)),
     lower=Scalar(float_loops.absolute),
+    bound=EXACT,
     cases=(*unary(0.1, 2.0, dtypes="df"), *unary(-2.0, -0.1)),
     weak=True,
     irregular=(Irregular("kink", lambda y, x: np.equal(x, 0), "the slopes are −1 and 1"),),
@@ -162,6 +170,7 @@ fabs = elementwise(
     Partials(lambda y, x: np.sign(x)),
     symbolic=lambda S, x: S.Piecewise((x, x > 0), (-x, x < 0), (S.Integer(0), True)),
     lower=Scalar(float_loops.absolute),
+    bound=EXACT,
     cases=absolute.cases,
     irregular=absolute.irregular,
 )
@@ -171,6 +180,7 @@ copysign = elementwise(
     Partials(lambda z, x, y: np.sign(x) * np.copysign(np.result_type(x, y).type(1), y), 0.0),
     symbolic=None,
     lower=Scalar(lambda s, x, y: s.copysign(x, y)),
+    bound=EXACT,
     cases=(*binary(right=(0.2, 2.0), dtypes="df"), *binary(left=(-2.0, -0.2))),
     irregular=(
         Irregular(
@@ -186,6 +196,7 @@ heaviside = elementwise(
     Partials(0.0, lambda z, x, y: np.equal(x, 0)),
     symbolic=lambda S, x, y: S.Piecewise((1, x > 0), (0, x < 0), (y, True)),
     lower=Scalar(float_loops.heaviside),
+    bound=EXACT,
     cases=(*binary(left=(0.2, 2.0), dtypes="df"), *binary(left=(-2.0, -0.2))[:1]),
     irregular=(Irregular("jump", lambda z, x, y: np.equal(x, 0), "the step"),),
 )
@@ -195,6 +206,7 @@ nextafter = elementwise(
     Partials(1.0, 0.0),
     symbolic=None,
     lower=Scalar(float_loops.next_after),
+    bound=EXACT,
     cases=binary(dtypes="df"),
 )
 
@@ -203,6 +215,7 @@ spacing = elementwise(
     Flat(),
     symbolic=None,
     lower=Scalar(float_loops.spacing),
+    bound=EXACT,
     cases=unary(dtypes="df"),
 )
 
@@ -230,6 +243,7 @@ floor_divide = elementwise(
     Flat(),
     symbolic=lambda S, x, y: S.floor(x / y),
     lower=whole_loops.division("floor_divide", whole_loops.floored),
+    bound=Own("floor_divide"),
     cases=_PAIRS,
     weak=True,
     irregular=(_MULTIPLE, _BY_ZERO),
@@ -240,6 +254,7 @@ remainder = elementwise(
     Partials(1.0, lambda z, x, y: -np.floor_divide(x, y)),
     symbolic=None,  # SymPy leaves the derivative of floor undone
     lower=whole_loops.division("remainder", whole_loops.modulo),
+    bound=Own("remainder"),
     cases=_REMAINDERS,
     weak=True,
     irregular=(_MULTIPLE, _BY_ZERO),
@@ -250,6 +265,7 @@ fmod = elementwise(
     Partials(1.0, lambda z, x, y: -np.trunc(np.divide(x, y))),
     symbolic=None,
     lower=whole_loops.division("fmod", whole_loops.rest),
+    bound=Own("fmod"),
     cases=_REMAINDERS,
     irregular=(_MULTIPLE, _BY_ZERO),
 )

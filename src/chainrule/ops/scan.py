@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import DtypeError, ShapeError
+from chainrule.ir.bound import Roundings
 from chainrule.ir.primitive import Case, Custom, Draw, Linear, Multilinear, Primitive
 from chainrule.ir.types import ArrayType, result_dtype, type_of
 from chainrule.ops import sum_loops
@@ -58,6 +59,7 @@ cumsum = primitive(
     batch=_running_batch,
     symbolic=structural(lambda x, axis: np.add.accumulate(x, axis=axis)),
     lower=sum_loops.running("add"),
+    bound=Roundings("n", "Σ|x|"),
     cases=_CASES,
 )
 
@@ -103,6 +105,7 @@ cumprod = primitive(
     batch=_running_batch,
     symbolic=structural(lambda x, axis: np.multiply.accumulate(x, axis=axis)),
     lower=sum_loops.running("mul"),
+    bound=Roundings("n", "|result|"),
     cases=(*_CASES, Case((np.array([2.0, 0.0, 3.0, 0.0, -1.0]),), {"axis": 0}, "zeros")),
 )
 
@@ -300,6 +303,7 @@ convolve = primitive(
     batch=_convolve_batch,
     symbolic=lambda S, a, v: np.convolve(a, v),
     lower=sum_loops.convolve,
+    bound=Roundings("n", "Σ|x·y|"),
     cases=(
         Case((Draw((4,)), Draw((3,)))),
         Case((Draw((2,)), Draw((5,)))),

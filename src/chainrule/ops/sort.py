@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import DomainError, DtypeError, ShapeError, UnsupportedError
+from chainrule.ir.bound import EXACT, Roundings
 from chainrule.ir.primitive import Case, Custom, Draw, Flat, Irregular, Linear, Primitive
 from chainrule.ir.types import ArrayType, type_of
 from chainrule.ops import order_loops, sum_loops
@@ -59,6 +60,7 @@ share_runs: Primitive = primitive(
     batch=_runs_batch,
     symbolic=None,
     lower=sum_loops.share_runs,
+    bound=Roundings("n", "Σ|t|/length"),
     cases=(
         Case((Draw((4,)), np.array([True, False, True, False]))),
         Case((Draw((2, 3)), np.array([[True, True, False], [True, False, False]]))),
@@ -92,6 +94,7 @@ sort = primitive(
     batch=lambda op, size, args, batched: apply(op, args[0]),
     symbolic=None,
     lower=order_loops.sort,
+    bound=EXACT,
     cases=(
         Case((Draw((5,)),)),
         Case((Draw((2, 4)),)),

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import DtypeError, UnsupportedError
+from chainrule.ir.bound import Bound, Own, Ulps
 from chainrule.ir.primitive import Case, Draw, Irregular, Partials, Primitive, Rule, Scalar
 from chainrule.ir.types import ArrayType, type_of
 from chainrule.ops import float_loops
@@ -36,9 +37,13 @@ def _function(
     cases: tuple[Case, ...],
     irregular: tuple[Irregular, ...] = (),
     also: tuple[str, ...] = (),
+    own: Own | None = None,
     lower: Scalar | None = None,
+    bound: Bound | None = None,
 ) -> Primitive:
-    """A ufunc of scipy.special, by its partial derivatives."""
+    """A ufunc of scipy.special, by its partial derivatives; `own`: the compiler has it too."""
+    if own is not None:
+        lower, bound = Scalar(lambda s, *xs: s.call(own.function, *xs)), own
     op = primitive(
         name=name,
         type_rule=lambda *types: elementwise_type(scipys(name))(*types),
@@ -47,18 +52,12 @@ def _function(
         batch=elementwise_batch,
         symbolic=None if symbolic is None else each(symbolic),
         lower=lower,
+        bound=bound,
         cases=cases,
         irregular=irregular,
     )
     implements_special(name, *also)(functools.partial(apply, op))
     return op
-
-
-def _own(name: str, operands: int = 1) -> Scalar:
-    """The compiler's own function of this name."""
-    if operands == 1:
-        return Scalar(lambda s, x: s.call(name, x))
-    return Scalar(lambda s, x, y: s.call(name, x, y))
 
 
 def _outside(reason: str) -> tuple[Irregular, ...]:
@@ -74,7 +73,7 @@ expit = _function(
     "expit",
     lambda y, x: y * (1 - y),
     symbolic=lambda S, x: 1 / (1 + S.exp(-x)),
-    lower=_own("expit"),
+    own=Own("expit"),
     cases=unary(dtypes="df"),
 )
 
@@ -83,6 +82,7 @@ logit = _function(
     lambda y, x: np.divide(1.0, x * (1 - x)),
     symbolic=lambda S, x: S.log(x / (1 - x)),
     lower=Scalar(float_loops.logit),
+    bound=Ulps(3, 3),
     cases=unary(0.1, 0.9, dtypes="df"),
     irregular=_outside("logit outside [0, 1]"),
 )
@@ -91,7 +91,7 @@ log_expit = _function(
     "log_expit",
     lambda y, x: apply(expit, -x),
     symbolic=lambda S, x: -S.log(1 + S.exp(-x)),
-    lower=_own("log_expit"),
+    own=Own("log_expit"),
     cases=unary(dtypes="df"),
 )
 
@@ -102,7 +102,7 @@ erf = _function(
     "erf",
     lambda y, x: np.exp(-x * x) * (2 / _ROOT_PI),
     symbolic=lambda S, x: S.erf(x),
-    lower=_own("erf"),
+    own=Own("erf"),
     cases=unary(dtypes="dfD"),
 )
 
@@ -110,7 +110,7 @@ erfc = _function(
     "erfc",
     lambda y, x: np.exp(-x * x) * (-2 / _ROOT_PI),
     symbolic=lambda S, x: S.erfc(x),
-    lower=_own("erfc"),
+    own=Own("erfc"),
     cases=unary(dtypes="dfD"),
 )
 
@@ -141,7 +141,7 @@ ndtr = _function(
     "ndtr",
     lambda y, x: np.exp(-x * x / 2) / _ROOT_2PI,
     symbolic=lambda S, x: (1 + S.erf(x / S.sqrt(2))) / 2,
-    lower=_own("ndtr"),
+    own=Own("ndtr"),
     cases=unary(dtypes="df"),
 )
 
@@ -225,7 +225,7 @@ digamma = _function(
     "digamma",
     lambda y, x: apply(polygamma, x, order=1),
     symbolic=lambda S, x: S.digamma(x),
-    lower=_own("digamma"),
+    own=Own("digamma", of="the result, below 0 of its terms"),
     cases=unary(0.5, 3.0, dtypes="df"),
     irregular=_poles("a pole at 0, −1, −2 …"),
     also=("psi",),
@@ -241,7 +241,7 @@ gammaln = _function(
     lambda y, x: apply(digamma, x),
     # log|Γ|: for SymPy the logarithm of a number that may be negative.
     symbolic=lambda S, x: S.log(S.Abs(S.gamma(x))) if x.is_negative else S.loggamma(x),
-    lower=_own("gammaln"),
+    own=Own("gammaln", of="the result, below 0 of its terms"),
     cases=(*unary(0.5, 3.0, dtypes="df"), *unary(-1.8, -1.2)[1:2]),
     irregular=_poles("a pole at 0, −1, −2 …"),
 )
@@ -250,7 +250,7 @@ gamma = _function(
     "gamma",
     lambda y, x: y * apply(digamma, x),
     symbolic=lambda S, x: S.gamma(x),
-    lower=_own("gamma"),
+    own=Own("gamma"),
     cases=(*unary(0.5, 3.0, dtypes="df"), *unary(-1.8, -1.2)[1:2]),
     irregular=_poles("a pole at 0, −1, −2 …"),
 )
@@ -301,7 +301,7 @@ xlogy = _function(
     symbolic=lambda S, x, y: S.Piecewise(
         (S.Integer(0), S.Eq(x, 0) & S.Eq(y, 0)), (x * S.log(y), True)
     ),
-    lower=_own("xlogy", 2),
+    own=Own("xlogy"),
     cases=(*binary(*_POSITIVE), Case((np.zeros(3), Draw((3,), 0.2, 2.0)), note="zero")),
     irregular=_LOG_OF_ZERO,
 )
@@ -313,7 +313,7 @@ xlog1py = _function(
     symbolic=lambda S, x, y: S.Piecewise(
         (S.Integer(0), S.Eq(x, 0) & S.Eq(y, -1)), (x * S.log(1 + y), True)
     ),
-    lower=_own("xlog1py", 2),
+    own=Own("xlog1py"),
     cases=(*binary(*_POSITIVE), Case((np.zeros(3), Draw((3,), 0.2, 2.0)), note="zero")),
 )
 
@@ -322,6 +322,7 @@ entr = _function(
     lambda y, x: -1 - np.log(x),
     symbolic=lambda S, x: S.Piecewise((-x * S.log(x), x > 0), (0, S.Eq(x, 0)), (-S.oo, True)),
     lower=Scalar(float_loops.entr),
+    bound=Ulps(2, 2),
     cases=unary(0.2, 2.0, dtypes="df"),
     irregular=(
         Irregular("infinite", lambda y, x: np.equal(x, 0), "the entropy is vertical at 0"),
@@ -335,6 +336,7 @@ rel_entr = _function(
     lambda z, x, y: -_ratio(x, y),
     symbolic=lambda S, x, y: x * S.log(x / y),
     lower=Scalar(float_loops.rel_entr),
+    bound=Ulps(4, 4),
     cases=binary(*_POSITIVE),
     irregular=(
         Irregular("infinite", lambda z, x, y: np.equal(x, 0), "vertical at 0"),
@@ -348,6 +350,7 @@ kl_div = _function(
     lambda z, x, y: 1 - _ratio(x, y),
     symbolic=lambda S, x, y: x * S.log(x / y) - x + y,
     lower=Scalar(float_loops.kl_div),
+    bound=Ulps(4, 4, of="the largest term"),
     cases=binary(*_POSITIVE),
     irregular=rel_entr.irregular,
 )

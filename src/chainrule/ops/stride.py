@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.ir.bound import EXACT
 from chainrule.ir.primitive import Case, Draw, Linear, Primitive
 from chainrule.ir.types import ArrayType
 from chainrule.ops import move_loops
@@ -62,6 +63,7 @@ strided = primitive(
     batch=_batch,
     symbolic=structural(_value),
     lower=move_loops.strided,
+    bound=EXACT,
     cases=(
         Case((Draw((6,)),), {"start": 1, "shape": (3,), "steps": (2,)}),
         Case((Draw((2, 3)),), {"start": 5, "shape": (3, 2), "steps": (-1, -3)}),

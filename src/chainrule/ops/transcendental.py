@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.ir.bound import ROUNDED, Own, Roundings, Ulps
 from chainrule.ir.primitive import Irregular, Partials, Primitive, Scalar
 from chainrule.ir.types import ArrayType
 from chainrule.ops import float_loops
@@ -24,6 +25,7 @@ exp = elementwise(
     Partials(lambda y, x: y),
     symbolic=lambda S, x: S.exp(x),
     lower=Scalar(lambda s, x: s.call("exp", x)),
+    bound=Own("exp"),
     cases=unary(dtypes="dfD"),
 )
 
@@ -32,6 +34,7 @@ exp2 = elementwise(
     Partials(lambda y, x: y * _LN2),
     symbolic=lambda S, x: 2**x,
     lower=Scalar(lambda s, x: s.call("exp2", x)),
+    bound=Own("exp2"),
     cases=unary(dtypes="dfD"),
 )
 
@@ -40,6 +43,7 @@ expm1 = elementwise(
     Partials(lambda y, x: y + 1),
     symbolic=lambda S, x: S.exp(x) - 1,
     lower=Scalar(lambda s, x: s.call("expm1", x)),
+    bound=Own("expm1"),
     cases=unary(dtypes="dfD"),
 )
 
@@ -59,6 +63,7 @@ log = elementwise(
     Partials(lambda y, x: np.divide(1.0, x)),
     symbolic=lambda S, x: S.log(x),
     lower=Scalar(lambda s, x: s.call("log", x)),
+    bound=Own("log"),
     cases=unary(0.1, 3.0, dtypes="dfD"),
     irregular=_log_edges(0),
 )
@@ -68,6 +73,7 @@ log2 = elementwise(
     Partials(lambda y, x: np.divide(1.0 / _LN2, x)),
     symbolic=lambda S, x: S.log(x) / S.log(2),
     lower=Scalar(lambda s, x: s.call("log2", x)),
+    bound=Own("log2"),
     cases=unary(0.1, 3.0, dtypes="dfD"),
     irregular=_log_edges(0),
 )
@@ -77,6 +83,7 @@ log10 = elementwise(
     Partials(lambda y, x: np.divide(1.0 / _LN10, x)),
     symbolic=lambda S, x: S.log(x) / S.log(10),
     lower=Scalar(lambda s, x: s.call("log10", x)),
+    bound=Own("log10"),
     cases=unary(0.1, 3.0, dtypes="dfD"),
     irregular=_log_edges(0),
 )
@@ -86,6 +93,7 @@ log1p = elementwise(
     Partials(lambda y, x: np.divide(1.0, x + 1)),
     symbolic=lambda S, x: S.log(1 + x),
     lower=Scalar(lambda s, x: s.call("log1p", x)),
+    bound=Own("log1p"),
     cases=unary(-0.8, 3.0, dtypes="dfD"),
     irregular=_log_edges(-1),
 )
@@ -104,6 +112,7 @@ gap = elementwise(
     value=_gap_value,
     symbolic=lambda S, x, y: x - y,
     lower=Scalar(lambda s, x, y: s.select(s.compare("eq", x, y), s.const(0, x.kind), x - y)),
+    bound=ROUNDED,
     cases=binary(dtypes="df"),
 )
 
@@ -122,6 +131,7 @@ logaddexp = elementwise(
     ),
     symbolic=lambda S, x, y: S.log(S.exp(x) + S.exp(y)),
     lower=Scalar(lambda s, x, y: s.call("logaddexp", x, y)),
+    bound=Own("logaddexp", of="the larger term"),
     cases=binary(dtypes="df"),
 )
 
@@ -133,6 +143,7 @@ logaddexp2 = elementwise(
     ),
     symbolic=lambda S, x, y: S.log(2**x + 2**y) / S.log(2),
     lower=Scalar(float_loops.logaddexp2),
+    bound=Ulps(3, 3, of="the larger term"),
     cases=binary(dtypes="df"),
 )
 
@@ -144,6 +155,7 @@ sin = elementwise(
     Partials(lambda y, x: np.cos(x)),
     symbolic=lambda S, x: S.sin(x),
     lower=Scalar(lambda s, x: s.call("sin", x)),
+    bound=Own("sin"),
     cases=unary(dtypes="dfD"),
 )
 
@@ -152,6 +164,7 @@ cos = elementwise(
     Partials(lambda y, x: -np.sin(x)),
     symbolic=lambda S, x: S.cos(x),
     lower=Scalar(lambda s, x: s.call("cos", x)),
+    bound=Own("cos"),
     cases=unary(dtypes="dfD"),
 )
 
@@ -160,6 +173,7 @@ tan = elementwise(
     Partials(lambda y, x: 1 + y * y),
     symbolic=lambda S, x: S.tan(x),
     lower=Scalar(lambda s, x: s.call("tan", x)),
+    bound=Own("tan"),
     cases=unary(-1.2, 1.2, dtypes="dfD"),
 )
 
@@ -178,6 +192,7 @@ arcsin = elementwise(
     Partials(lambda y, x: 1 / np.sqrt((1 - x) * (1 + x))),
     symbolic=lambda S, x: S.asin(x),
     lower=Scalar(lambda s, x: s.call("arcsin", x)),
+    bound=Own("arcsin"),
     cases=unary(-0.9, 0.9, dtypes="dfD"),
     irregular=_inverse_edges("arcsin"),
 )
@@ -187,6 +202,7 @@ arccos = elementwise(
     Partials(lambda y, x: -1 / np.sqrt((1 - x) * (1 + x))),
     symbolic=lambda S, x: S.acos(x),
     lower=Scalar(lambda s, x: s.call("arccos", x)),
+    bound=Own("arccos"),
     cases=unary(-0.9, 0.9, dtypes="dfD"),
     irregular=_inverse_edges("arccos"),
 )
@@ -196,6 +212,7 @@ arctan = elementwise(
     Partials(lambda y, x: 1 / (1 + x * x)),
     symbolic=lambda S, x: S.atan(x),
     lower=Scalar(lambda s, x: s.call("arctan", x)),
+    bound=Own("arctan"),
     cases=unary(dtypes="df"),
 )
 
@@ -208,6 +225,7 @@ arctan2 = elementwise(
     ),
     symbolic=lambda S, y, x: S.atan2(y, x),
     lower=Scalar(lambda s, x, y: s.call("arctan2", x, y)),
+    bound=Own("arctan2"),
     cases=(*binary(right=(0.5, 2.0), dtypes="df"), *binary(left=(0.5, 2.0))),
     irregular=(
         Irregular(
@@ -226,6 +244,7 @@ sinh = elementwise(
     Partials(lambda y, x: np.cosh(x)),
     symbolic=lambda S, x: S.sinh(x),
     lower=Scalar(lambda s, x: s.call("sinh", x)),
+    bound=Own("sinh"),
     cases=unary(dtypes="dfD"),
 )
 
@@ -234,6 +253,7 @@ cosh = elementwise(
     Partials(lambda y, x: np.sinh(x)),
     symbolic=lambda S, x: S.cosh(x),
     lower=Scalar(lambda s, x: s.call("cosh", x)),
+    bound=Own("cosh"),
     cases=unary(dtypes="dfD"),
 )
 
@@ -242,6 +262,7 @@ tanh = elementwise(
     Partials(lambda y, x: 1 - y * y),
     symbolic=lambda S, x: S.tanh(x),
     lower=Scalar(lambda s, x: s.call("tanh", x)),
+    bound=Own("tanh"),
     cases=unary(dtypes="dfD"),
 )
 
@@ -250,6 +271,7 @@ arcsinh = elementwise(
     Partials(lambda y, x: 1 / np.sqrt(x * x + 1)),
     symbolic=lambda S, x: S.asinh(x),
     lower=Scalar(lambda s, x: s.call("arcsinh", x)),
+    bound=Own("arcsinh"),
     cases=unary(dtypes="df"),
 )
 
@@ -258,6 +280,7 @@ arccosh = elementwise(
     Partials(lambda y, x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1))),
     symbolic=lambda S, x: S.acosh(x),
     lower=Scalar(lambda s, x: s.call("arccosh", x)),
+    bound=Own("arccosh"),
     cases=unary(1.2, 3.0, dtypes="dfD"),
     irregular=(
         Irregular("infinite", lambda y, x: np.equal(x, 1), "arccosh is vertical at 1"),
@@ -270,6 +293,7 @@ arctanh = elementwise(
     Partials(lambda y, x: 1 / ((1 - x) * (1 + x))),
     symbolic=lambda S, x: S.atanh(x),
     lower=Scalar(lambda s, x: s.call("arctanh", x)),
+    bound=Own("arctanh"),
     cases=unary(-0.8, 0.8, dtypes="dfD"),
     irregular=_inverse_edges("arctanh"),
 )
@@ -284,6 +308,7 @@ def _turned(ufunc: np.ufunc, factor: float, symbolic: Any) -> Any:
         Partials(factor),
         symbolic=symbolic,
         lower=Scalar(lambda s, x: x * factor),
+        bound=Ulps(1.5, 1.5),
         cases=unary(dtypes="df"),
     )
 
@@ -312,12 +337,10 @@ def sinc_value(x: Any, order: int) -> Any:
     value = np.sin(v) / v
     for k in range(1, order + 1):
         value = (math.pi ** (k - 1) * np.sin(v + k * math.pi / 2) - k * value) / far
-    near = np.zeros_like(u)
-    first = (order + 1) // 2
-    for m in range(first + 30 + 2 * order, first - 1, -1):
-        power = 2 * m - order
-        term = (-1) ** m / ((2 * m + 1) * math.factorial(power))
-        near = near + term * u**power
+    near, square = np.zeros_like(u), u * u
+    for term in float_loops.sinc_series(order):
+        near = near * square + term
+    near = near * u if order % 2 else near
     small = np.absolute(u) <= 2.0 + order
     return np.where(small, math.pi**order * near, value).astype(u.dtype)[()]
 
@@ -340,6 +363,7 @@ sinc: Primitive = primitive(
     batch=elementwise_batch,
     symbolic=each(_sinc_symbolic),
     lower=Scalar(float_loops.sinc),
+    bound=Roundings("", "π^order", 8, 8),
     cases=(
         *unary(dtypes="df", params={"order": 0}),
         *unary(0.5, 5.0, params={"order": 1})[:3],

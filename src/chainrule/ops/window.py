@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import ArgumentError, DtypeError, ShapeError
+from chainrule.ir.bound import EXACT, Roundings
 from chainrule.ir.primitive import Case, Draw, Linear, Primitive
 from chainrule.ir.types import ArrayType, type_of
 from chainrule.ops import window_loops
@@ -178,6 +179,7 @@ windows: Primitive = primitive(
     batch=_batch,
     symbolic=structural(windows_of),
     lower=window_loops.windows,
+    bound=EXACT,
     cases=(
         Case((Draw((5,)),), windows_params((0,), (3,))),
         Case((Draw((2, 5, 6, 3)),), windows_params((1, 2), (2, 2), (2, 2))),
@@ -199,6 +201,7 @@ windows_sum: Primitive = primitive(
     batch=_batch,
     symbolic=structural(_added_up),
     lower=window_loops.windows_sum,
+    bound=Roundings("n", "Σ|g|"),
     cases=(
         Case((Draw((3, 3)),), {**windows_params((0,), (3,)), "lengths": (5,)}),
         Case(
