@@ -125,7 +125,7 @@ except cr.ArgumentError as error:
 
 def test_the_environment():
     out = read("current()", CHAINRULE_ENGINE="numpy", CHAINRULE_THREADS="3")
-    assert out == "Settings(engine='numpy', check_nan=False, threads=3)"
+    assert out == ("Settings(engine='numpy', check_nan=False, threads=3, flush_denormals=None)")
     assert read("current()", CHAINRULE_ENGINE="", CHAINRULE_THREADS="") == str(Settings())
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chainrule.loops.scalar import cast, floor, fma, rare, table
+from chainrule.emit.function import Library
+from chainrule.loops.scalar import Graph, cast, floor, fma, rare, table
 
 _spec = importlib.util.spec_from_file_location(
     "vector_loop", Path(__file__).parents[2] / "benchmarks" / "vector_loop.py"
@@ -52,3 +53,15 @@ def test_tables(lanes):
     loops = _vector_loop.Loops([("looked_up", "f64", 1)], lanes, DEFINITIONS)
     wanted = np.array([1.5, -2.0, 1e300, 4.0])[np.floor(X).astype(int) & 3]
     np.testing.assert_array_equal(loops("looked_up", "f64", X), wanted)
+
+
+def test_scalar_code_shares_a_function_unless_it_calls_it_once() -> None:
+    library, graph = Library(DEFINITIONS), Graph()
+    x = graph.parameter(0, "f64")
+    library.right_side(graph.call("half", x), ["%x"], 1, "")
+    assert "@cr.half.f64x1(double %p0) alwaysinline nounwind" in library.text()
+    library.right_side(graph.call("half", x + 1.0), ["%y"], 1, "")
+    assert "@cr.half.f64x1(double %p0) noinline nounwind" in library.text()
+    library.right_side(graph.call("half", x), ["%z"], 4, "")
+    library.right_side(graph.call("half", x + 1.0), ["%z"], 4, "")
+    assert "@cr.half.f64x4(<4 x double> %p0) alwaysinline nounwind" in library.text()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given, reject, settings
 from hypothesis import strategies as st
 
 import chainrule as cr
@@ -15,6 +15,25 @@ _spec = importlib.util.spec_from_file_location(
 )
 _programs = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(_programs)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def fresh_memory_holds_nan():
+    """What compiled code reads before it has written it shows."""
+    compiling = pytest.importorskip("chainrule.run.compile")
+    make = compiling._memory
+
+    def full_of_nan(shape, dtype, what):
+        memory = make(shape, dtype, what)
+        if memory.dtype == np.uint8:
+            memory.fill(255)
+        elif memory.dtype.kind in "fc":
+            memory.fill(np.nan)
+        return memory
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiling, "_memory", full_of_nan)
+        yield
 
 
 def usable(values):
@@ -32,7 +51,10 @@ def test_compiled_programs(engine, steps, arrays, which):
     f = _programs.last(steps) if which == "values" else _programs.function(steps)
     f = cr.grad(f, argnums=tuple(range(len(arrays)))) if which == "gradient" else f
     with np.errstate(all="ignore"):
-        expected = f(*[np.array(a, order="K")[()] for a in arrays])
+        try:
+            expected = f(*[np.array(a, order="K")[()] for a in arrays])
+        except cr.DomainError:  # a gradient where the program has no value
+            reject()
         expected = expected if isinstance(expected, tuple) else (expected,)
         assume(usable(expected))
         with cr.settings(engine=engine):

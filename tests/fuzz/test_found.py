@@ -51,6 +51,29 @@ def mask_made_inside(x: Any) -> Any:
     return np.sum(x * x, where=mask) + np.sum(np.cos(X), where=mask)
 
 
+def joins_of_new_memory(x: Any) -> Any:
+    zeros, ones = np.zeros(2), np.ones(2)
+    made = [
+        np.concatenate([zeros, ones]),
+        np.vstack([zeros, ones]).reshape(-1),
+        np.stack([zeros, ones])[0],
+        np.column_stack([zeros, ones])[1],
+        np.block([zeros, ones]),
+        np.tile(zeros, 2),
+        np.roll(ones, 1),
+    ]
+    for k, part in enumerate(made):
+        part[k % 2] = x[0, k % 3] ** 2
+    return sum(np.sum(part * part) for part in made) + np.sum(zeros) + np.sum(ones)
+
+
+def join_that_is_a_view_of_an_argument(x: Any) -> Any:
+    outside = np.ones(3)
+    view, _ = np.broadcast_arrays(outside, np.zeros(3))
+    outside[0] = 4.0
+    return np.sum(view * x[0])
+
+
 FOUND = [
     copy_of_a_strided_view,
     partition_then_reshape,
@@ -58,6 +81,8 @@ FOUND = [
     reshape_of_a_scalar,
     buffer_without_axes,
     mask_made_inside,
+    joins_of_new_memory,
+    join_that_is_a_view_of_an_argument,
 ]
 
 

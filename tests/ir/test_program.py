@@ -33,10 +33,10 @@ def test_text_of_a_program():
     lines = [line.split("#")[0].rstrip() for line in str(program).splitlines()]
     assert lines == [
         "<lambda>(x: f64, z: f64[3]):",
-        "  c: f64[3] = multiply(x, z)",
-        "  d: f64[3] = sin(c)",
-        "  e: f64[3] = add(d, 2.0)",
-        "  return e",
+        "  a: f64[3] = multiply(x, z)",
+        "  b: f64[3] = sin(a)",
+        "  c: f64[3] = add(b, 2.0)",
+        "  return c",
     ]
     assert "test_program.py" in str(program)
 

@@ -12,6 +12,7 @@ from chainrule.loops.block import NEAR, blocked
 from chainrule.loops.cluster import Kernel, cluster
 from chainrule.loops.nest import Nest, nest_of
 from chainrule.loops.schedule import Target, schedule, tile_of
+from chainrule.loops.units import without_units
 from chainrule.loops.value import Builder, strides
 from chainrule.ops.convolution_loops import convolution, kernel_gradient
 
@@ -23,6 +24,7 @@ def largest_nest(build, *shapes):
     b = Builder()
     values = [b.input(shape, np.float32) for shape in shapes]
     out = build(b, *values)
+    without_units(b.values)
     clusters = cluster(b.values, [out])
     kernels = [step for step in clusters.steps if isinstance(step, Kernel)]
     kernel = max(kernels, key=lambda k: math.prod(k.domain))

@@ -77,7 +77,7 @@ def test_columns_that_fill_no_panel_lie_in_one_of_their_own() -> None:
     (full, _, _), (last, start, _) = whole.parts
     width = whole.shape[-1]
     assert full.shape == (b.shape[1] // width, 500, width)
-    assert (last.shape, start) == ((1, 500, b.shape[1] % width), full.size)
+    assert (last.shape, start) == ((500, b.shape[1] % width), full.size)
     assert engine.available()
     np.testing.assert_allclose(cr.jit(np.matmul)(a, b), a @ b)
 
@@ -142,3 +142,26 @@ def test_few_rows_times_a_large_matrix_turned_over_copy_nothing() -> None:
         traced = trace_program(lambda x, w: x @ w.T, x, w, values=False)
         assert compile_module.NativeExecutable(traced).scratch < w.nbytes // 8
         np.testing.assert_allclose(cr.jit(lambda x, w: x @ w.T)(x, w), x @ w.T, rtol=1e-10)
+
+
+def test_what_a_loop_by_itself_reads_is_not_put_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel waits for a sum of its entries, but not past a scatter that has them written out."""
+
+    def f(a: Any, b: Any, c: Any) -> Any:
+        x = c + b * np.cos(a) * 0.7
+        spread = np.zeros(4)
+        np.add.at(spread, np.array([[1], [3]]), x[:, :-1] * 0.5)
+        kept = x.copy()
+        kept[:, :-1] = 0.0
+        return np.sum(kept + spread.reshape(2, 2), axis=1)
+
+    make = compile_module._memory
+
+    def full_of_nan(*args: Any) -> np.ndarray:
+        memory: np.ndarray = make(*args)
+        memory.fill(255 if memory.dtype == np.uint8 else np.nan)
+        return memory
+
+    monkeypatch.setattr(compile_module, "_memory", full_of_nan)
+    arrays = [np.arange(4.0).reshape(2, 2) + k for k in range(3)]
+    np.testing.assert_allclose(cr.jit(f)(*arrays), f(*arrays), rtol=1e-14)

@@ -223,6 +223,15 @@ def test_nothing_is_left_behind():
     assert sys.getrefcount(w) == sys.getrefcount(g)
 
 
+@pytest.mark.parametrize("shape", [(1, 100_000), (100_000, 1), (1, 100_000, 1)])
+def test_a_result_of_another_shape_is_another_array(shape):
+    flat = cr.jit(lambda x: np.exp(x).reshape(-1), donate_argnums=0)
+    same = cr.jit(lambda x: np.exp(x) * 2, donate_argnums=0)
+    for _ in range(3):
+        assert flat(np.zeros(shape)).shape == (100_000,)
+        assert same(np.zeros(shape)).shape == shape
+
+
 def test_bad_positions():
     with pytest.raises(cr.ArgumentError, match="donate_argnums is a position"):
         cr.jit(lambda x: x, donate_argnums="x")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 import gc
 import os
 import subprocess
@@ -63,6 +64,44 @@ def test_results_are_like_any_other(build, toys):
     assert np.sqrt(total * 5) == 5
     assert total.dtype == F8
     assert total.tobytes() == np.float64(5).tobytes()
+
+
+def test_results_that_somebody_has_are_never_changed(build, toys):
+    call = build(toys.numbers(outputs=[Output(float, F8)] * 3))
+    kept = [call(float(k), 1.0) for k in range(10)]
+    assert kept == [(k + 1, k - 1, k) for k in range(10)]
+    parts = [call(float(k), 1.0)[2] for k in range(10)]
+    assert parts == list(range(10))
+    seen = {call(float(k), 1.0) for k in range(5)} | {call(3.0, 1.0)}
+    assert len(seen) == 5
+    total = call(1.0, 1.0)[0]
+    for k in range(10):
+        total, _, _ = call(total, 1.0)
+        assert total == 3 + k
+
+
+def test_nested_results_that_somebody_has_in_part(build, toys):
+    nested = build(dataclasses.replace(toys.numbers(), nest=(-1, -1, -1, 2, 2)))
+    kept = []
+    for k in range(6):
+        value, inner = nested(float(k), 2.0)
+        kept.append((inner if k % 2 else inner[0], value))
+    for k, (part, value) in enumerate(kept):
+        assert value == k + 2
+        assert part == ((k - 2, 2 * k) if k % 2 else k - 2)
+
+
+def test_one_number_by_itself(build, toys):
+    text = toys.constant("double", "0x4008000000000000")
+    call = build(toys.one(text, [], Output(float, F8)))
+    kept = [call() for _ in range(5)]
+    assert kept == [3.0] * 5
+    assert len(set(map(id, kept))) == 5
+    before = sys.getrefcount(kept[0])
+    for _ in range(100):
+        call()
+    after = sys.getrefcount(kept[0])
+    assert after == before
 
 
 @pytest.mark.parametrize("name", "float64 float32 int64 int8 uint16 complex64 complex128".split())

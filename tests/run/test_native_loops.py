@@ -295,3 +295,75 @@ def test_ctrl_c_stops_a_while_loop_backwards(run_python):
         """
     )
     assert said.split() == ["stopped", "1.0"]
+
+
+def test_a_large_state_is_read_where_it_is_given_on_the_first_turn():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 200, 150))
+    kept = a.copy(), b.copy()
+
+    def turns(a, b, count):
+        def body(state):
+            a, b, k = state
+            return b, np.tanh(a) + b[::-1], k + 1
+
+        return cr.while_loop(lambda state: state[2] < count, body, (a, b, 0))
+
+    def same(a, count):
+        """Both values begin with one array, which every turn reads besides."""
+
+        def body(state):
+            x, y, k = state
+            return x + 0.5 * a, y[:, ::-1] * 0.5 + x, k + 1
+
+        return cr.while_loop(lambda state: state[2] < count, body, (a, a, 0))
+
+    compiled, twin = cr.jit(turns), cr.jit(same)
+    for count in (0, 1, 2, 5, 0):
+        for made, wanted in (
+            (compiled(a, b, count), turns(a, b, count)),
+            (twin(a, count), same(a, count)),
+        ):
+            for one, other in zip(made, wanted, strict=True):
+                np.testing.assert_allclose(one, other, rtol=1e-13, atol=1e-13)
+    assert np.array_equal(a, kept[0])
+    assert np.array_equal(b, kept[1])
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 5])
+def test_a_large_state_of_a_counted_loop(length):
+    a, b = np.random.default_rng(0).normal(size=(2, 200, 150))
+
+    def turns(a, b):
+        def body(k, state):
+            x, y, z = state
+            return y, np.tanh(x) + y[::-1] * k, z + 0.25 * x
+
+        return cr.fori_loop(0, length, body, (a, b, a))
+
+    for made in (cr.jit(turns)(a, b), cr.jit(turns, donate_argnums=(0, 1))(a.copy(), b.copy())):
+        for one, other in zip(made, turns(a, b), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-13, atol=1e-13)
+
+
+def test_a_large_state_within_a_loop_that_has_it_too():
+    a, b = np.random.default_rng(0).normal(size=(2, 200, 150))
+
+    def nested(a, b, outer, inner):
+        def body(state):
+            x, y, k = state
+            x, y, _ = cr.while_loop(
+                lambda now: now[2] < inner,
+                lambda now: (now[1], now[0] * 0.5, now[2] + 1),
+                (x, y, 0),
+            )
+            return x + 1.0, y, k + 1
+
+        return cr.while_loop(lambda state: state[2] < outer, body, (a, b, 0))
+
+    compiled = cr.jit(nested)
+    for outer, inner in ((0, 1), (1, 0), (1, 1), (3, 2), (2, 3)):
+        for one, other in zip(
+            compiled(a, b, outer, inner), nested(a, b, outer, inner), strict=True
+        ):
+            np.testing.assert_allclose(one, other, rtol=1e-13, atol=1e-13)

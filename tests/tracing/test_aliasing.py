@@ -234,3 +234,81 @@ def test_column_order_under_vmap_is_refused():
 
     with pytest.raises(cr.UnsupportedError, match="column by column under vmap"):
         cr.vmap(f)(np.ones((2, 3)))
+
+
+# ---- without values, memory can't be asked -------------------------------------------------------
+
+
+def through_a_reshape(make: Any) -> Any:
+    def f(x: Any) -> Any:
+        y = make(x)
+        flat, matrix = y.ravel(), y.reshape(-1, 1)
+        flat[1] = x[0, 0] ** 2
+        matrix[2] = 3.0
+        return y
+
+    return f
+
+
+LAYOUTS = {
+    "elementwise": lambda x: np.exp(x),
+    "of a transpose": lambda x: x.T + 1.0,
+    "of both": lambda x: x.T[:2, :2] + x[:2, :2],
+    "column by column": lambda x: np.asfortranarray(x * 2.0),
+    "zeros like a transpose": lambda x: np.zeros_like(x.T),
+    "full like": lambda x: np.full_like(x, x[0, 1]),
+    "zeros in another order": lambda x: np.zeros_like(x, order="F"),
+    "axes exchanged": lambda x: np.swapaxes(x[None], 0, 2) * 2.0,
+    "turned round": lambda x: x[:, ::-1] * 2.0,
+    "einsum": lambda x: np.einsum("ij,kj->ki", x, x),
+    "matmul of transposes": lambda x: x.T @ x,
+    "broadcast": lambda x: np.broadcast_to(x[:, :1], x.shape) + 1.0,
+    "sum of a transpose": lambda x: np.sum(np.stack([x.T, x.T]), axis=0),
+    "sliced": lambda x: (x * 2.0)[:, ::2],
+}
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("engine", ["numpy", "llvm"])
+@pytest.mark.parametrize("make", LAYOUTS.values(), ids=LAYOUTS)
+def test_compiled_reshapes_alias_as_numpys_do(make: Any, engine: str, order: Any) -> None:
+    f = through_a_reshape(make)
+    x = np.array(np.arange(1.0, 13.0).reshape(3, 4) / 7, order=order)
+    with cr.settings(engine=engine):
+        np.testing.assert_allclose(cr.jit(f)(x), f(x), rtol=1e-14)
+        slope = cr.jit(cr.grad(lambda x: np.sum(f(x) ** 2)))(x)
+    np.testing.assert_allclose(slope, cr.grad(lambda x: np.sum(f(x) ** 2))(x), rtol=1e-12)
+
+
+def test_one_compiled_function_serves_every_order() -> None:
+    f = through_a_reshape(lambda x: x * 1.0)
+    compiled = cr.jit(f)
+    rows = np.arange(12.0).reshape(3, 4)
+    for x in (rows, np.asfortranarray(rows), rows, rows[:, ::-1], rows.T):
+        np.testing.assert_array_equal(compiled(x), f(x))
+
+
+def test_array_from_outside_of_another_order() -> None:
+    outside = np.arange(12.0).reshape(3, 4)
+
+    def f(x: Any) -> Any:
+        y = outside * x
+        y.reshape(-1)[1] = 5.0
+        return y
+
+    compiled = cr.jit(f)
+    np.testing.assert_array_equal(compiled(2.0), f(2.0))
+    outside = np.asfortranarray(outside)
+    np.testing.assert_array_equal(compiled(2.0), f(2.0))
+
+
+def test_layout_that_cannot_be_told() -> None:
+    def f(x: Any) -> Any:
+        y = np.einsum("ij,kj->ik", x, x)
+        y.reshape(-1)[1] = 5.0
+        return y
+
+    x = np.ones((300, 300))
+    with pytest.raises(cr.TraceError, match="can't be told without values"):
+        cr.jit(f)(x)
+    assert cr.grad(lambda x: np.sum(f(x)))(x).shape == x.shape

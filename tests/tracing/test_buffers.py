@@ -558,3 +558,34 @@ def test_indexing_is_a_select() -> None:
 
     np.testing.assert_array_equal(cr.grad(overwritten)(v), [0, 0.25])
     np.testing.assert_array_equal(cr.vmap(cr.grad(overwritten))(v[None]), [[0, 0.25]])
+
+
+VIEWS = {
+    "transpose": lambda m: np.transpose(m, [1, 0]),
+    "swapaxes": lambda m: np.swapaxes(m, 0, 1),
+    "moveaxis": lambda m: np.moveaxis(m, 0, 1),
+    "reshape": lambda m: np.reshape(m, (2, 3)),
+    "ravel": np.ravel,
+    "squeeze": np.squeeze,
+    "flip": lambda m: np.flip(m, 0),
+    "atleast_3d": lambda m: np.atleast_3d(m)[..., 0],
+    "split": lambda m: np.split(m, [1])[1],
+    "rot90": np.rot90,
+    "zeros_like": lambda m: np.zeros_like(np.asfortranarray(m)),
+}
+
+
+@pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
+def test_parts_of_views_that_functions_made(view: Any) -> None:
+    def f(x: Any) -> Any:
+        memory = np.zeros((3, 2))
+        seen = view(memory)
+        part = seen[1:]
+        part += np.mean(x)
+        seen[0] = x[0] ** 2
+        return memory, seen
+
+    x = np.array([1.5, -0.5])
+    for found in (cr.jvp(f, (x,), (x,))[0], cr.jit(f)(x)):
+        for left, right in zip(found, f(x), strict=True):
+            np.testing.assert_allclose(left, right, rtol=1e-15)

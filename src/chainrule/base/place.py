@@ -65,6 +65,21 @@ class Place(NamedTuple):
         return f"{os.path.basename(self.filename)}:{self.line} in {self.code.co_name}"
 
 
+class Scope(NamedTuple):
+    """What encloses an operation: a call of a function of the user's, a layer, a turn of a loop.
+
+    kind: "function", "layer" or "loop". `key` tells two calls apart, and two turns; for a loop it
+    ends with the number of the turn. `place` is where the function or layer was called;
+    `class_name` a layer's.
+    """
+
+    kind: str
+    name: str
+    key: tuple[int, ...]
+    place: Place | None = None
+    class_name: str = ""
+
+
 def user_frame(depth: int = 1) -> FrameType | None:
     """The innermost frame that is the user's own code, or None."""
     frame: FrameType | None = sys._getframe(depth)

@@ -2,12 +2,14 @@
 
 A loop's state lies in the memory of its results. A body writes the next state in place where every
 entry that it replaces has been read before, else beside it, and it is copied over after each turn.
+Large values aren't copied there to begin with: the first turn reads them where they are given.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from chainrule.emit.linear import linked_scratch
@@ -17,6 +19,7 @@ from chainrule.loops.lower import Lowered
 from chainrule.loops.value import Value
 
 ALIGN = 64
+_LARGE = 1 << 16  # bytes of a carried value whose copy takes longer than asking which turn it is
 _PATIENCE = 40_000_000  # operations between two looks at whether the user wants to stop
 
 
@@ -25,17 +28,26 @@ def bytes_of(value: Value) -> int:
     return -(-max(1, value.size * value.dtype.itemsize) // ALIGN) * ALIGN
 
 
-def own_scratch(step: Value) -> int:
+def own_scratch(step: Value, bodies: Sequence[Printing]) -> int:
     """Bytes for the next state of a loop, beside what its body needs, or for a routine's work."""
     call = step.call[0]
     if isinstance(call, Scan):
-        return sum(bytes_of(v) for v in call.body.outputs[: call.carry])
+        return _beside(bodies[0], call.body.outputs[: call.carry], call.consts)
     if isinstance(call, While):
-        return sum(bytes_of(v) for v in call.body.outputs) + ALIGN
+        return _beside(bodies[1], call.body.outputs, call.consts) + ALIGN
     if isinstance(call, WhileBack):
         carried = sum(bytes_of(v) for v in call.body.outputs[: call.carry])
         return 2 * carried + ALIGN + sum(bytes_of(v) for v in call.back.outputs)
     return linked_scratch(call) if isinstance(call, Linked) else 0
+
+
+def _beside(body: Printing, outputs: Sequence[Value], first: int) -> int:
+    """Bytes for what a body can't write where the state lies; as `State` asks for them."""
+    return sum(
+        bytes_of(value)
+        for k, value in enumerate(outputs)
+        if not body.passes_on(first + k, k) and not body.overwrites(first + k, k)
+    )
 
 
 def print_loop(region: Printing, step: Value, bodies: Sequence[Printing], results: Any) -> None:
@@ -68,11 +80,21 @@ class State:
     """The carried values of a loop: where they lie, and where a body puts the next ones."""
 
     def __init__(
-        self, body: Printing, now: Sequence[str], values: Sequence[Value], first: int, room: Room
+        self,
+        body: Printing,
+        now: Sequence[str],
+        values: Sequence[Value],
+        first: int,
+        room: Room,
+        given: Sequence[str] = (),
     ) -> None:
-        """`first`: the number of the body's input that is the first of them."""
+        """`first` is the number of the body's input that is the first of them.
+
+        `given` is where they lie before the first turn, if that isn't in `now`.
+        """
         self.region = room.region
         self.now = [*now]
+        self.begin = [*(given or now)]
         self.next: list[str] = []
         self.copies: list[tuple[str, str, int]] = []
         self.skipped: dict[int, bool] = {}
@@ -84,6 +106,29 @@ class State:
                 continue
             self.next.append(room.take(bytes_of(value)))
             self.copies.append((place, self.next[-1], value.size * value.dtype.itemsize))
+        self.late: list[tuple[int, int]] = []  # which are read where they are given, and bytes
+        for k, value in enumerate(values):
+            size = value.size * value.dtype.itemsize
+            if given and size >= _LARGE and k not in self.skipped:
+                self.late.append((k, size))
+            elif given:
+                self.region.copy(self.now[k], self.begin[k], size)
+                self.begin[k] = self.now[k]
+
+    def settle(self, turn: str, tables: Sequence[tuple[str, int]]) -> None:
+        """After the first turn the state lies where it belongs; tables hold it from a place on."""
+        if self.late:
+            with only_if(self.region, f"icmp eq i64 {turn}, 0"):
+                for table, first in tables:
+                    for k, _ in self.late:
+                        self.region.put(table, first + k, self.now[k])
+
+    def arrive(self, turn: str) -> None:
+        """Where a loop ends without any turn, the state becomes what was given."""
+        if self.late:
+            with only_if(self.region, f"icmp eq i64 {turn}, 0"):
+                for k, size in self.late:
+                    self.region.copy(self.now[k], self.begin[k], size)
 
     def advance(self) -> None:
         """What was put beside the state becomes the state."""
@@ -91,15 +136,24 @@ class State:
             self.region.copy(target, source, size)
 
 
+@contextmanager
+def only_if(region: Printing, condition: str) -> Iterator[None]:
+    """The lines that are printed meanwhile run where the condition holds."""
+    test = region.new(condition)
+    region.count += 1
+    n = region.count
+    region.lines += [f"  br i1 {test}, label %some{n}, label %all{n}", f"some{n}:"]
+    yield
+    region.lines += [f"  br label %all{n}", f"all{n}:"]
+
+
 def _started(
     region: Printing, step: Value, body: Printing, results: Any, first: int, init: Any
 ) -> tuple[State, Room]:
     """The state of a loop in the memory of its results, begun with what is given."""
     room = Room(region, region.memory.inside.get(step.number, 0))
-    now = [region.pointer(value) for value in results]
-    for place, source, value in zip(now, init, results, strict=True):
-        region.copy(place, region.pointer(source), value.size * value.dtype.itemsize)
-    return State(body, now, results, first, room), room
+    now, given = ([region.pointer(value) for value in values] for values in (results, init))
+    return State(body, now, results, first, room, given), room
 
 
 def turns_between_polls(body: Lowered) -> int:
@@ -146,6 +200,8 @@ def _scan(region: Printing, step: Value, call: Scan, body: Printing, results: An
     init, xs = operands[consts : consts + carry], operands[consts + carry :]
     state, room = _started(region, step, body, results[:carry], consts, init)
     if call.length == 0:
+        for target, given, value in zip(state.now, state.begin, results, strict=False):
+            region.copy(target, given, value.size * value.dtype.itemsize)
         return
     name = region.text.name("body")
     body.print(name, state.skipped)
@@ -154,8 +210,8 @@ def _scan(region: Printing, step: Value, call: Scan, body: Printing, results: An
     rows = [*xs, *results[carry:]]
     # Rows are entered anew on every turn; their first addresses hold the places.
     starts = [region.pointer(v) for v in rows]
-    given = [*fixed, *state.now, *starts[: len(xs)], *state.next, *starts[len(xs) :]]
-    table = region.table(given)
+    pointers = [*fixed, *state.begin, *starts[: len(xs)], *state.next, *starts[len(xs) :]]
+    table = region.table(pointers)
     first_x = consts + carry
     first_y = first_x + len(xs) + carry
     places = [first_x + k for k in range(len(xs))]
@@ -167,11 +223,12 @@ def _scan(region: Printing, step: Value, call: Scan, body: Printing, results: An
     if call.reverse:
         number = region.new(f"sub i64 {call.length - 1}, {turn}")
     for place, start, value in zip(places, starts, rows, strict=True):
-        size = value.size // max(1, value.shape[0]) * value.dtype.itemsize
+        size = value.size // max(1, call.length) * value.dtype.itemsize
         offset = region.new(f"mul i64 {number}, {size}")
         region.put(table, place, region.new(f"getelementptr i8, ptr {start}, i64 {offset}"))
     call_body(region, name, table, scratch)
     state.advance()
+    state.settle(turn, [(table, consts)])
     every = turns_between_polls(call.body)
     if every < call.length:
         poll(region, turn, every)
@@ -210,8 +267,8 @@ def _while(
     outer = room.take(body.memory.scratch)
     seen = [region.pointer(v) for v in operands[: call.seen]]
     fixed = [region.pointer(v) for v in operands[call.seen : call.seen + call.consts]]
-    asked = region.table([*seen, *state.now, answer])
-    table = region.table([*fixed, *state.now, *state.next])
+    asked = region.table([*seen, *state.begin, answer])
+    table = region.table([*fixed, *state.begin, *state.next])
     turn = open_loop(region, 0)
     call_body(region, test, asked, inner)
     byte = region.new(f"load i8, ptr {answer}")
@@ -220,9 +277,11 @@ def _while(
     region.lines += [f"  br i1 {more}, label %again{n}, label %over{n}", f"again{n}:"]
     call_body(region, name, table, outer)
     state.advance()
+    state.settle(turn, [(asked, call.seen), (table, call.consts)])
     poll(region, turn, turns_between_polls(call.body))
     after = region.new(f"add i64 {turn}, 1")
     region.lines += [f"  store i64 {after}, ptr %turns{n}", f"  br label %turn{n}", f"over{n}:"]
+    state.arrive(turn)
 
 
 def _branch(region: Printing, step: Value, bodies: Sequence[Printing], results: Any) -> None:

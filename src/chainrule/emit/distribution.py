@@ -40,7 +40,7 @@ _BLOCKS = GROUP // 4
 def print_distribution(region: Printing, value: Value, call: Distribution) -> None:
     """The lines that draw so many numbers for each of several keys."""
     name = _name(call.function, call.within)
-    count, size = value.shape
+    count, size = call.keys, value.size // call.keys
     inside = [*map(region.pointer, (*value.operands, value))]
     numbers = [count, size, value.dtype.itemsize, *call.numbers]
     given = [f"ptr {p}" for p in inside] + [f"i64 {n}" for n in numbers]

@@ -34,7 +34,7 @@ _KEYS, _STARTS, _OUT, _REGION, _COUNT, _GROUPS, _PIECES, _SPAN = range(8)
 
 def print_draw(region: Printing, value: Value, call: Philox) -> None:
     """The lines that draw the words of some keys: so many groups of blocks each."""
-    count, groups = value.shape[0], value.shape[1] // GROUP
+    count, groups = call.keys, value.size // call.keys // GROUP
     pieces = -(-groups // _CHUNK)
     span = max(1, _CHUNK // groups)
     chunks = -(-count // span) * pieces

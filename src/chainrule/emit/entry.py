@@ -133,6 +133,12 @@ def _call(at: Layout) -> str:
     code.jump("ready")
 
     code.label("make")
+    spare = code.value(f"call ptr @spare(ptr {plan}, ptr {table}, ptr {results})")
+    code.compare("ne", "ptr", spare, "null", "new")
+    code.store(f"ptr {spare}", made)
+    unmade = code.block
+    code.jump("ready")
+    code.label("new")
     records = code.word(plan, OUTPUT_TABLE, "ptr")
     with code.loop(outputs) as k:
         record, place = code.place(RECORD, records, k), code.place("ptr", results, k)
@@ -147,8 +153,8 @@ def _call(at: Layout) -> str:
     code.line("ret ptr null")
 
     code.label("ready")
-    returned = code.value(f"phi ptr [{out}, %{given}], [null, %{created}]")
-    owned = code.value(f"phi i64 [0, %{given}], [{outputs}, %{created}]")
+    returned = code.value(f"phi ptr [{out}, %{given}], [{spare}, %{unmade}], [null, %{created}]")
+    owned = code.value(f"phi i64 [0, %{given}], [1, %{unmade}], [{outputs}, %{created}]")
     state = code.value(f"call i32 @execute(ptr {plan}, ptr {table}, ptr {addresses})")
     code.compare("eq", "i32", state, "0", "failed")
     code.compare("eq", "ptr", returned, "null", "written")
@@ -168,7 +174,10 @@ def _call(at: Layout) -> str:
     code.label("single")
     code.line(f"ret ptr {code.load('ptr', made)}")
     code.label("written")
+    code.compare("eq", "i64", owned, "0", "taken")
     api(code, table, "Py_IncRef", "void", f"ptr {returned}")
+    code.jump("taken")
+    code.label("taken")
     code.line(f"ret ptr {returned}")
     code.label("lost")
     code.line(f"call void @release(ptr {table}, ptr {made}, i64 {owned})")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from chainrule.emit.text import constant, literal, operation, type_name
@@ -21,7 +22,9 @@ class Library:
 
     def __init__(self, definitions: dict[str, Definition]) -> None:
         self.definitions = definitions
+        self.heads: dict[str, str] = {}  # of functions of `mathematics`; whole texts have their own
         self.texts: dict[str, str] = {}
+        self.calls: Counter[str] = Counter()
         self.declarations: set[str] = set()
 
     def need(self, name: str, kinds: Sequence[str], lanes: int) -> str:
@@ -32,17 +35,15 @@ class Library:
             graph = Graph()
             parameters = [graph.parameter(k, kind) for k, kind in enumerate(kinds)]
             result = self.definitions[name](*parameters)
-            self.texts[full] = self._text(full, result, kinds, lanes)
+            head = ", ".join(f"{type_name(kind, lanes)} %p{k}" for k, kind in enumerate(kinds))
+            self.heads[full] = f"define internal {type_name(result.kind, lanes)} {full}({head})"
+            self.texts[full] = self._text(result, lanes)
         return full
 
-    def _text(self, full: str, result: Node, kinds: Sequence[str], lanes: int) -> str:
-        head = ", ".join(f"{type_name(kind, lanes)} %p{k}" for k, kind in enumerate(kinds))
-        # Inlined into loops, where its constants stay in registers; shared by scalar code.
-        how = "alwaysinline" if lanes > 1 else "noinline"
-        lines = [
-            f"define internal {type_name(result.kind, lanes)} {full}({head}) {how} nounwind {{"
-        ]
+    def _text(self, result: Node, lanes: int) -> str:
+        """What a function does, up to its end."""
         names: dict[int, str] = {}
+        lines = []
         for node in postorder([result]):
             if node.op == "const":
                 names[node.number] = constant(node, lanes)
@@ -59,6 +60,7 @@ class Library:
         """What computes a node, with whatever it needs declared or printed."""
         if node.op == "call":
             full = self.need(node.attr, [a.kind for a in node.args], lanes)
+            self.calls[full] += 1
             kinds = [type_name(a.kind, lanes) for a in node.args]
             inside = ", ".join(f"{t} {a}" for t, a in zip(kinds, args, strict=True))
             return f"call {type_name(node.kind, lanes)} {full}({inside})"
@@ -176,4 +178,17 @@ done:
 
     def text(self) -> str:
         """Everything that was needed so far."""
-        return "\n".join([*sorted(self.declarations), *self.texts.values()])
+        whole = [self._head(full) + text for full, text in self.texts.items()]
+        return "\n".join([*sorted(self.declarations), *whole])
+
+    def _head(self, full: str) -> str:
+        """How a function of `mathematics` begins; nothing for texts that are whole.
+
+        It's inlined into loops, where its constants stay in registers, and where it's called once;
+        straight lines of scalar code share it.
+        """
+        if full not in self.heads:
+            return ""
+        inlined = not full.endswith("x1") or self.calls[full] == 1
+        how = "alwaysinline" if inlined else "noinline"
+        return f"{self.heads[full]} {how} nounwind {{\n"

@@ -32,6 +32,7 @@ from chainrule.loops.pack import packed
 from chainrule.loops.schedule import Target, schedule
 from chainrule.loops.serial import serial_nest, serial_schedule
 from chainrule.loops.steady import steady
+from chainrule.loops.units import without_units
 from chainrule.loops.value import Value
 
 
@@ -55,8 +56,13 @@ def module_of(
     target: Target,
     donated: Sequence[int] = (),
 ) -> Module:
-    """Group, place, schedule and print a lowered program; `donated` inputs are given up."""
+    """Group, place, schedule and print a lowered program; `donated` inputs are given up.
+
+    The program's values are changed by that: it can be printed once.
+    """
     text = Text(Library(definitions), target)
+    given_as = [value.shape for value in lowered.inputs]
+    made_as = [value.shape for value in lowered.outputs]
     region = Region(lowered, text)
     region.print("@program", {})
     lines = [
@@ -67,7 +73,7 @@ def module_of(
         "}",
     ]
     whole = "\n".join([text.library.text(), *text.parts, *lines, ""])
-    reused = tuple(region.overwriting.pairs(donated))
+    reused = tuple(region.overwriting.pairs(donated, given_as, made_as))
     return Module(whole, region.memory.scratch, reused, text.links)
 
 
@@ -78,6 +84,7 @@ class Region(Printing):
         """`fixed`: of a loop's body, how many inputs are the same at every turn."""
         super().__init__(text)
         self.lowered = lowered
+        without_units(lowered.builder.values)
         values = packed(lowered.builder, laid_out(lowered.builder, lowered.outputs), text.target)
         self.clusters: Clusters = cluster(values, lowered.outputs)
         self.inside: dict[int, list[Region]] = {}
@@ -88,7 +95,7 @@ class Region(Printing):
                 self.inside[step.number] = [Region(body, text, consts) for body in _bodies(call)]
         needs = {
             number: sum(-(-r.memory.scratch // 64) * 64 for r in regions)
-            + control.own_scratch(self._step(number))
+            + control.own_scratch(self._step(number), regions)
             for number, regions in self.inside.items()
         }
         self.before, lasting = steady(self.clusters, lowered.inputs[:fixed], lowered.outputs)

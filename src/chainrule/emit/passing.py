@@ -34,6 +34,9 @@ from chainrule.emit.plan import (
     RETURN_TUPLE,
     REUSE,
     SHAPE,
+    SPARE_OBJECTS,
+    SPARE_TABLE,
+    SPARES,
     TRUTH,
     TYPE,
     VERSION_TABLE,
@@ -48,7 +51,7 @@ from chainrule.emit.plan import (
 def passing_text(at: Layout) -> str:
     """Functions that check arguments, and make or check what results are written into."""
     parts = [_array(at), _input(at), _given(at), _overlap(), _make(at), _reused(at), _result(at)]
-    parts += [_late(), _release()]
+    parts += [_late(), _release(), _unused(), _spare()]
     return "\n\n".join([*parts, _guard(at)])
 
 
@@ -294,6 +297,42 @@ def _release() -> str:
     with code.loop("%count") as k:
         api(code, "%api", "Py_DecRef", "void", f"ptr {code.element('ptr', '%made', k)}")
     code.line("ret void")
+    return code.text()
+
+
+def _unused() -> str:
+    """Whether only the plan has objects, or objects that are in others of these."""
+    code = Code("internal i1 @unused(ptr %objects, i64 %count)", inline=True)
+    with code.loop("%count") as k:
+        object_ = code.element("ptr", "%objects", k)
+        code.compare("eq", "i64", code.load("i64", object_), "1", "no")
+    code.line("ret i1 true")
+    code.label("no")
+    code.line("ret i1 false")
+    return code.text()
+
+
+def _spare() -> str:
+    """A result that was returned before and that nobody has any more, taken for us; or null.
+
+    Enters where its numbers go. Python's own `zip` uses its tuples again in the same way.
+    """
+    code = Code("internal ptr @spare(ptr %plan, ptr %api, ptr %results)", inline=True)
+    table, count = code.word("%plan", SPARE_TABLE, "ptr"), code.word("%plan", SPARE_OBJECTS)
+    outputs = code.word("%plan", OUTPUTS)
+    width = code.value(f"add i64 {count}, {outputs}")
+    with code.loop(code.word("%plan", SPARES)) as k:
+        row = code.place("ptr", table, code.value(f"mul i64 {k}, {width}"))
+        free = code.value(f"call i1 @unused(ptr {row}, i64 {count})")
+        code.need(code.value(f"xor i1 {free}, true"), "found")
+    code.line("ret ptr null")
+    code.label("found")
+    numbers = code.place("ptr", row, count)
+    with code.loop(outputs) as k:
+        code.store(f"ptr {code.element('ptr', numbers, k)}", code.place("ptr", "%results", k))
+    whole = code.load("ptr", row)
+    api(code, "%api", "Py_IncRef", "void", f"ptr {whole}")
+    code.line(f"ret ptr {whole}")
     return code.text()
 
 

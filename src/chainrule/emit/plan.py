@@ -15,7 +15,10 @@ INPUTS, INPUT_TABLE, CAPTURED, CAPTURED_TABLE, OUTPUTS, OUTPUT_TABLE = range(7, 
 CONTEXT, CONTEXT_TABLE, NAMES, NAME_TABLE, CELLS, CELL_TABLE = range(13, 19)
 NEST, NEST_TABLE = 19, 20  # how results nest: −1 takes the next one, n makes a tuple of the last n
 VERSIONS, VERSION_TABLE = 21, 22  # rows: a dict that names are looked up in, its version then
-PLAN_WORDS = 23
+# Results to hand out again when nobody else has them any more: how many sets, of how many objects
+# each; rows: these, what is returned first, then where the numbers go.
+SPARES, SPARE_TABLE, SPARE_OBJECTS = 23, 24, 25
+PLAN_WORDS = 26
 
 # Words of a record, of which the tables of inputs, captured arrays and outputs consist.
 KIND, TYPE, DESCR, NDIM, SHAPE, BYTES, MAKE, MADE, OFFSET, ADDRESS, REUSE = range(11)

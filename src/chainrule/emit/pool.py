@@ -19,6 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chainrule.emit.code import Code
+from chainrule.emit.denormal import parallel_text
 
 # Words of the state, each of the busy ones on a cache line of its own.
 TICKET, DONE, BUSY, SLEEPERS = 0, 8, 16, 24
@@ -69,8 +70,8 @@ declare i32 @sigfillset(ptr)
 declare i32 @sched_yield()"""
 
 
-def pool_text(system: System) -> str:
-    """The module of one pool.
+def pool_text(system: System, mode: str | None = None) -> str:
+    """The module of one pool; with `mode`, from emit/denormal.py, `@parallel_flushing` as well.
 
     It defines `void @parallel(ptr function, ptr data, i64 chunks)`; `void @configure(i64 workers)`,
     to be called first, and in a child of fork; `void @stop()`; `i64 @workers()`, how many there are
@@ -80,7 +81,8 @@ def pool_text(system: System) -> str:
     head.append(f"@state = internal global [{STATE_WORDS} x i64] zeroinitializer, align 64")
     help_ = (_help("help", from_the_end=False), _help("finish", from_the_end=True))
     functions = (_serial(), *help_, _worker(system), _start(system), _parallel(system))
-    return "\n\n".join([*head, *functions, _configure(), _stop(), _workers()])
+    more = [] if mode is None else [parallel_text(mode)]
+    return "\n\n".join([*head, *functions, _configure(), _stop(), _workers(), *more])
 
 
 def serial_text() -> str:

@@ -11,7 +11,7 @@ from chainrule.loops.schedule import Target
 from chainrule.loops.value import Value
 
 # What a context holds behind scratch memory, by slot.
-CALLBACK, POLL, PARALLEL, LINKED = 1, 2, 3, 4
+CALLBACK, POLL, PARALLEL, LINKED, FLUSHED = 1, 2, 3, 4, 5
 
 
 def before(name: str) -> str:

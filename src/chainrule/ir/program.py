@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.base.place import Place
+from chainrule.base.place import Place, Scope
 from chainrule.ir.primitive import Primitive
 from chainrule.ir.types import ArrayType
 
@@ -54,7 +54,10 @@ Operand = Var | Constant
 class Equation:
     """outputs = primitive(*inputs, **params), and where the user wrote it.
 
-    `backward` says that it belongs to the derivative, taken backwards, of what stands there.
+    `backward` says that it belongs to the derivative, taken backwards, of what stands there; where
+    origins were asked for, to a derivative of any kind.
+    Where it was asked for, `path` holds the calls, layers and loops around it, outermost first, and
+    `visit` is the same number for all equations of one call in the user's text.
     """
 
     primitive: Primitive
@@ -63,6 +66,8 @@ class Equation:
     outputs: tuple[Var, ...]
     place: Place | None = None
     backward: bool = False
+    path: tuple[Scope, ...] = ()
+    visit: int = -1
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,8 +11,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from chainrule.loops.expand import Expander, is_counting, reads_of
 from chainrule.loops.order import numbers_first
-from chainrule.loops.scalar import Graph, Node, postorder
+from chainrule.loops.scalar import Node, postorder
 from chainrule.loops.value import Shape, Value
 
 _DEPTH = 40  # longest chain that is written out in one place
@@ -178,73 +179,6 @@ def _torn(expander: Expander, where: dict[int, int]) -> set[int]:
     }
 
 
-# ---- whole expressions ---------------------------------------------------------------------------
-
-
-class Expander:
-    """Writes out the expressions of roots until they read nothing but roots."""
-
-    def __init__(self, roots: set[int]) -> None:
-        self.roots = roots
-        self.graph = Graph()
-        self.expressions: dict[int, Node] = {}
-        self.inlined: dict[int, set[Value]] = {}
-        self.memo: dict[tuple[int, tuple[int, ...]], Node] = {}
-        self.below: dict[int, set[Value]] = {}
-
-    def root(self, value: Value) -> Node:
-        """The expression of a root over its own counters."""
-        if value.number not in self.expressions:
-            counters = tuple(self.graph.index(k) for k in range(len(value.domain)))
-            self.expressions[value.number] = self._written_out(value, counters)
-            self.inlined[value.number] = self._inside(value)
-        return self.expressions[value.number]
-
-    def _inside(self, value: Value) -> set[Value]:
-        known = self.below.get(value.number)
-        if known is None:
-            known = set()
-            for operand in value.operands:
-                if operand.number not in self.roots:
-                    known |= {operand} | self._inside(operand)
-            self.below[value.number] = known
-        return known
-
-    def _written_out(self, value: Value, index: tuple[Node, ...]) -> Node:
-        key = (value.number, tuple(i.number for i in index))
-        if key in self.memo:
-            return self.memo[key]
-        assert value.expression is not None
-        graph = self.graph
-        made: dict[int, Node] = {}
-        for node in postorder([value.expression]):
-            if node.op == "index":
-                other = index[node.attr]
-            else:
-                args = tuple(made[a.number] for a in node.args)
-                if node.op == "read" and node.attr.number not in self.roots:
-                    other = self._written_out(node.attr, args)
-                else:
-                    other = graph.make(node.op, node.kind, *args, attr=node.attr)
-            made[node.number] = other
-        self.memo[key] = made[value.expression.number]
-        return self.memo[key]
-
-
-def reads_of(expression: Node) -> list[tuple[Value, tuple[Node, ...]]]:
-    """What memory an expression reads, and where."""
-    known = expression.graph.reads
-    if expression.number not in known:
-        nodes = postorder([expression])
-        known[expression.number] = [(n.attr, n.args) for n in nodes if n.op == "read"]
-    return known[expression.number]
-
-
-def is_counting(index: Sequence[Node]) -> bool:
-    """Whether an index is the loop's own counters, in order."""
-    return all(i.op == "index" and i.attr == k for k, i in enumerate(index))
-
-
 # ---- grouping ------------------------------------------------------------------------------------
 
 
@@ -258,7 +192,7 @@ def _grouped(
         if value.number not in roots:
             continue
         if value.how in ("entry", "fold"):
-            _place(value, expander.root(value), steps, where)
+            _place(value, expander, steps, where)
         elif value.how in ("input", "literal"):
             where[value.number] = -1
         elif value.how in ("part", "alias"):
@@ -279,13 +213,14 @@ def _needs(expression: Node) -> Needs:
 
 
 def _place(
-    value: Value, expression: Node, steps: list[Kernel | Value], where: dict[int, int]
+    value: Value, expander: Expander, steps: list[Kernel | Value], where: dict[int, int]
 ) -> None:
     """Into the latest kernel that takes it, or into a new one."""
+    expression = expander.root(value)
     needs = _needs(expression)
     alone = value.how == "entry" and value.size >= _TURNED and _turns_over(expression)
     if value.how == "fold" and len(value.domain) == 2:
-        _delay(value, needs, steps, where)
+        _delay(value, needs, steps, where, expander)
     earliest = max((where[source.number] for source, _ in needs.reads), default=-1)
     lowest = max(earliest, len(steps) - _LOOKBACK, 0)
     near = range(len(steps) - 1, lowest - 1, -1)
@@ -304,7 +239,13 @@ def _place(
     steps.append(kernel)
 
 
-def _delay(value: Value, needs: Needs, steps: list[Kernel | Value], where: dict[int, int]) -> None:
+def _delay(
+    value: Value,
+    needs: Needs,
+    steps: list[Kernel | Value],
+    where: dict[int, int],
+    expander: Expander,
+) -> None:
     """Move a kernel whose entries a sum reads to the end, if nothing since has read any of them."""
     for source, index in needs.reads:
         at = where[source.number]
@@ -315,18 +256,20 @@ def _delay(value: Value, needs: Needs, steps: list[Kernel | Value], where: dict[
         if shape != value.domain or not (_is_turned(index) or is_counting(index)):
             continue
         own = {root.number for root in kernel.roots}
-        if any(_reads_any(step, own) for step in steps[at + 1 :]):
+        if any(_reads_any(step, own, expander) for step in steps[at + 1 :]):
             continue
         steps.append(steps.pop(at))
         for number, place in where.items():
             where[number] = len(steps) - 1 if place == at else place - (place > at)
 
 
-def _reads_any(step: Kernel | Value, numbers: set[int]) -> bool:
+def _reads_any(step: Kernel | Value, numbers: set[int], expander: Expander) -> bool:
     if isinstance(step, Kernel):
         return not step.touched.isdisjoint(numbers)
-    parts = [part for part, _, _ in step.parts]
-    return any(memory_of(value).number in numbers for value in (*step.operands, *parts))
+    read = [*step.operands, *(part for part, _, _ in step.parts)]
+    if step.number in expander.expressions:  # and what is written out in it
+        read += [source for source, _ in reads_of(expander.expressions[step.number])]
+    return any(memory_of(value).number in numbers for value in read)
 
 
 def _is_turned(index: Sequence[Node]) -> bool:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chainrule.loops.cluster import Expander, first_roots, reads_of
+from chainrule.loops.cluster import first_roots
+from chainrule.loops.expand import Expander, reads_of
 from chainrule.loops.scalar import Node, rebuilt
 from chainrule.loops.value import Builder, Value, describe_reads, strides
 
@@ -50,21 +51,19 @@ def _operands(values: Sequence[Value]) -> set[int]:
 
 def _axes(value: Value, expander: Expander) -> list[int] | None:
     """The order of axes in which all that's large lies in memory; None if it's the value's own."""
-    long = [k for k, n in enumerate(value.shape) if n > 1]
+    own = list(range(value.ndim))
     found: list[int] | None = None
     for source, index in reads_of(expander.root(value)):
         if source.size * 4 < value.size:
             continue
         steps = _steps(source, index)
-        if steps is None or not all(k in steps for k in long):
+        if steps is None or not all(k in steps for k in own):
             return None
-        order = sorted(long, key=lambda k: -steps[k])
+        order = sorted(own, key=lambda k: -steps[k])
         if found is not None and order != found:
             return None
         found = order
-    if found is None or found == long:
-        return None
-    return [*found, *(k for k in range(value.ndim) if k not in found)]
+    return None if found == own else found
 
 
 def _steps(source: Value, index: Sequence[Node]) -> dict[int, int] | None:

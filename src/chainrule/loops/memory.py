@@ -7,7 +7,8 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from chainrule.loops.cluster import Clusters, Kernel, memory_of, reads_of
+from chainrule.loops.cluster import Clusters, Kernel, memory_of
+from chainrule.loops.expand import reads_of
 from chainrule.loops.nest import Targets
 from chainrule.loops.value import Value, strides
 

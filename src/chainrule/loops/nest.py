@@ -112,7 +112,7 @@ def nest_of(kernel: Kernel, expressions: dict[int, Node], targets: Targets) -> N
     for value in kernel.outer:
         outer += stores(value, made[value.number])
     nest = Nest(graph, kernel.shape, kernel.extents, inner, folds, outer)
-    return _collapsed(_without_units(nest))
+    return _collapsed(nest)
 
 
 def _exchanged(expression: Node) -> Node:
@@ -198,16 +198,6 @@ def _int(value: int | None) -> int:
     return value
 
 
-def _without_units(nest: Nest) -> Nest:
-    """Axes of length one are no loops."""
-    domain, count = nest.domain, len(nest.shape)
-    kept = [k for k, n in enumerate(domain) if n != 1]
-    if len(kept) == len(domain) or any(limit != domain[-1] for limit in nest.limits()):
-        return nest
-    groups = [[k] for k in kept]
-    return _regrouped(nest, groups, sum(1 for k in kept if k < count))
-
-
 def _collapsed(nest: Nest) -> Nest:
     """Neighbouring axes that every access walks as one become one."""
     offsets = [n.args[0] for n in nest.loads()] + [s.offset for s in [*nest.inner, *nest.outer]]
@@ -223,9 +213,7 @@ def _collapsed(nest: Nest) -> Nest:
         mine = (
             k != count
             and groups
-            and all(
-                s.get(k - 1, 0) == s.get(k, 0) * domain[k] or domain[k - 1] == 1 for s in slopes
-            )
+            and all(s.get(k - 1, 0) == s.get(k, 0) * domain[k] for s in slopes)
         )
         if mine:
             groups[-1].append(k)
@@ -237,7 +225,7 @@ def _collapsed(nest: Nest) -> Nest:
 
 
 def _regrouped(nest: Nest, groups: list[list[int]], kept: int) -> Nest:
-    """A nest whose counters run over groups of axes; axes in none are of length one."""
+    """A nest whose counters run over groups of axes."""
     place = {group[-1]: number for number, group in enumerate(groups)}
     graph = nest.graph
 

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from chainrule.loops.call import Branch, Linked, Scan, While, WhileBack
-from chainrule.loops.cluster import Clusters, Kernel, is_counting, memory_of, reads_of
+from chainrule.loops.cluster import Clusters, Kernel, memory_of
+from chainrule.loops.expand import is_counting, reads_of
 from chainrule.loops.lower import Callback, Lowered
 from chainrule.loops.memory import read_by
-from chainrule.loops.value import Value
+from chainrule.loops.value import Shape, Value
 
 
 class _Reading(NamedTuple):
@@ -99,17 +100,25 @@ class Overwriting:
         others = [o for k, o in enumerate(step.operands) if k != first + place]
         return all(memory_of(other) is not source for other in others)
 
-    def pairs(self, donated: Sequence[int]) -> list[tuple[int, int]]:
+    def pairs(
+        self, donated: Sequence[int], given_as: Sequence[Shape], made_as: Sequence[Shape]
+    ) -> list[tuple[int, int]]:
         """Outputs, and the inputs that are given up in whose place they are to be written.
 
         Only after everything that may fail: then the program is run again, on the same inputs.
+
+        Args:
+            donated: the inputs that are given up.
+            given_as, made_as: the shapes of all inputs and outputs for the caller, with the axes of
+                length one that loops know nothing of: a result is the very array that was given.
         """
         found: list[tuple[int, int]] = []
         free = list(range(len(self.outputs)))
         for given in donated:
             for made in free:
                 late = self.written.get(self.outputs[made].number, -1) > self.last_failing
-                if late and self.outputs[made].size and self.may(given, made):
+                alike = given_as[given] == made_as[made]
+                if late and alike and self.outputs[made].size and self.may(given, made):
                     found.append((made, given))
                     free.remove(made)
                     break

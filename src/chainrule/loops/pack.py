@@ -15,6 +15,7 @@ from chainrule.loops.block import NEAR
 from chainrule.loops.cluster import own_cost
 from chainrule.loops.scalar import Node, rebuilt
 from chainrule.loops.schedule import Target, tile_of
+from chainrule.loops.units import without_units
 from chainrule.loops.value import Builder, Shape, Value, describe_reads, strides
 
 _SHORT = 8  # entries along an axis that a vector isn't worth
@@ -76,26 +77,26 @@ def _split(b: Builder, fold: Value) -> list[Value]:
 
 def _copies(b: Builder, fold: Value, target: Target) -> list[Value]:
     """New layouts for what a fold reads; the fold is changed to read them."""
-    wide = [k for k, n in enumerate(fold.shape) if n > 1]
-    if len(fold.reads) != 2 or not wide or fold.shape[wide[-1]] < _SHORT:
+    if len(fold.reads) != 2 or not fold.shape or fold.shape[-1] < _SHORT:
         return []
-    return _for_columns(b, fold, target, wide) + _for_rows(b, fold, wide)
+    return _for_columns(b, fold, target) + _for_rows(b, fold)
 
 
-def _for_rows(b: Builder, fold: Value, wide: list[int]) -> list[Value]:
+def _for_rows(b: Builder, fold: Value) -> list[Value]:
     """The other operand, if it's large and the innermost sum strides through it."""
-    if len(wide) < 2 or len(fold.extents) != 1:
+    inner = len(fold.shape)
+    if inner < 2 or len(fold.extents) != 1:
         return []
-    rows, inner = wide[-2], len(fold.shape)
+    rows, columns = inner - 2, inner - 1
     along = [read for read in fold.reads if _place_of(read[1], rows) is not None]
-    if len(along) != 1 or _place_of(along[0][1], wide[-1]) is not None:
+    if len(along) != 1 or _place_of(along[0][1], columns) is not None:
         return []
     source, index = along[0]
     place = _place_of(index, inner)
     if source.kind is None or place is None or _neighbours(source, place):
         return []
     large = source.size * source.dtype.itemsize > _LARGE and fold.extents[0] >= 64
-    if not large or fold.shape[wide[-1]] < 2 * _REUSE or any(i.op == "read" for i in index):
+    if not large or fold.shape[columns] < 2 * _REUSE or any(i.op == "read" for i in index):
         return []
     if not all(i.op in ("index", "const") for i in index) or _made_from_little(source):
         return []
@@ -114,9 +115,9 @@ def _made_from_little(value: Value) -> bool:
     return value not in leaves and 4 * sum(v.size for v in leaves) <= value.size
 
 
-def _for_columns(b: Builder, fold: Value, target: Target, wide: list[int]) -> list[Value]:
+def _for_columns(b: Builder, fold: Value, target: Target) -> list[Value]:
     """The operand along which vectors go."""
-    axis = wide[-1]
+    axis = len(fold.shape) - 1
     along = [read for read in fold.reads if _place_of(read[1], axis) is not None]
     if len(along) != 1:
         return []
@@ -133,20 +134,20 @@ def _for_columns(b: Builder, fold: Value, target: Target, wide: list[int]) -> li
     large = source.size * source.dtype.itemsize > _FAR
     if large and reuse <= 2 * _REUSE and inner is not None and _neighbours(source, inner):
         return []  # lanes go along the sum instead
-    width = _panel(fold, axis, wide, source, target) if reuse >= 2 * _REUSE else 0
+    width = _panel(fold, source, target) if reuse >= 2 * _REUSE else 0
     if _neighbours(source, place) and not width:
         return []
     return _turned(b, fold, source, index, axis, width)
 
 
-def _panel(fold: Value, axis: int, wide: list[int], source: Value, target: Target) -> int:
+def _panel(fold: Value, source: Value, target: Target) -> int:
     """How many columns of an operand lie together; 0 where they may stay as they are."""
     lanes = target.vector_bytes // fold.dtype.itemsize
-    extent = fold.shape[axis]
+    extent = fold.shape[-1]
     depth = math.prod(fold.extents)
     if extent * depth * source.dtype.itemsize <= _LARGE or depth < 16:
         return 0
-    rows = fold.shape[wide[-2]] if len(wide) > 1 else 1
+    rows = fold.shape[-2] if len(fold.shape) > 1 else 1
     columns = -(-extent // lanes)
     best = tile_of(columns, rows, 2, 1, target)[0]
     if 2 * lanes * depth * source.dtype.itemsize > NEAR // 4 and columns % 2 == 0:
@@ -207,11 +208,10 @@ def _in_panels(
     last = panels(1, whole * width, columns - whole * width)
     all_ = (whole + 1, *rows, width)
     steps = strides(all_)
-    return [
-        full,
-        last,
-        b.assemble(all_, source.dtype, [(full, 0, steps), (last, whole * steps[0], steps)]),
-    ]
+    pieces = [(full, 0, steps), (last, whole * steps[0], steps)]
+    made = [full, last, b.assemble(all_, source.dtype, pieces)]
+    without_units(made)
+    return made
 
 
 def _place_of(index: tuple[Node, ...], axis: int) -> int | None:
@@ -232,4 +232,4 @@ def _neighbours(value: Value, place: int) -> bool:
         if inner is None:
             return False
         value, place = node.attr, inner
-    return all(n == 1 for n in value.shape[place + 1 :])
+    return place == value.ndim - 1

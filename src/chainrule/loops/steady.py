@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from chainrule.loops.cluster import Clusters, Kernel, memory_of, reads_of
+from chainrule.loops.cluster import Clusters, Kernel, memory_of
+from chainrule.loops.expand import reads_of
 from chainrule.loops.value import Value
 
 

@@ -241,11 +241,12 @@ class Builder(Scalars):
         """At least so many random words of each of several keys; see `Philox`."""
         whole = max(1, -(-least // GROUP)) * GROUP
         shape = (keys.shape[0], whole)
-        return self.external(Philox(region), (keys, starts), [(shape, np.uint64)])[0]
+        return self.external(Philox(region, keys.shape[0]), (keys, starts), [(shape, np.uint64)])[0]
 
     def distribution(self, keys: Value, size: int, dtype: Any, **call: Any) -> Value:
         """So many numbers for each of several keys; see `Distribution`."""
-        return self.external(Distribution(**call), (keys,), [((keys.shape[0], size), dtype)])[0]
+        count = keys.shape[0]
+        return self.external(Distribution(count, **call), (keys,), [((count, size), dtype)])[0]
 
     def routine(
         self, name: str, rows: int, columns: int, operands: Sequence[Value],
@@ -304,6 +305,8 @@ class Builder(Scalars):
         self, combine: str, shape: Shape, axis: int, dtype: Any, rule: Callable[..., Node]
     ) -> Value:
         """`rule(i, j, …)` added up, or multiplied, from the first entry along an axis to each."""
+        if shape[axis] == 1:
+            return self.entry(shape, dtype, rule)
         expression = rule(*self.counters(len(shape)))
         return self._new(shape, dtype, "running", expression=expression, combine=combine, call=axis)
 

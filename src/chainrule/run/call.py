@@ -64,6 +64,7 @@ class Call:
         words: rows (address, word): this must still lie there, in an object that `keep` holds.
         release: let other Python threads run meanwhile; costs 0.1 µs, so for long programs.
         never: leave every call to the fallback.
+        settled: whoever calls has looked at the settings already.
         keep: what must live as long as the function, such as the Machine.
     """
 
@@ -83,6 +84,7 @@ class Call:
     words: Sequence[tuple[int, int]] = ()
     release: bool = False
     never: bool = False
+    settled: bool = False
     keep: Sequence[Any] = field(default_factory=tuple)
 
 

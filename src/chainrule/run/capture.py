@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -191,10 +192,14 @@ def record(
     names: Sequence[str],
     name: str,
     live: Iterable[np.ndarray] = (),
+    turned: Mapping[int, np.ndarray] = MappingProxyType({}),
 ) -> tuple[Program, LiveTrace]:
-    """The program of `f(leaves)` for leaves of these types, and the trace that recorded it."""
+    """The program of `f(leaves)` for leaves of these types, and the trace that recorded it.
+
+    `turned` are those leaves that don't lie row by row in memory.
+    """
     trace = LiveTrace(live)
-    inputs = [trace.abstract(kind) for kind in kinds]
+    inputs = [trace.abstract(kind, turned.get(k)) for k, kind in enumerate(kinds)]
     heads = [snapshot(t) for t in inputs]
     trace.names = {t.mark: n for t, n in zip(inputs, names, strict=True) if not t.shape}
     try:

@@ -6,6 +6,7 @@ import ctypes
 import functools
 import math
 import os
+import platform
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -13,6 +14,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import AllocationError, InternalError
+from chainrule.base.settings import current
+from chainrule.emit.denormal import mode_text, run_text
 from chainrule.emit.module import Module, module_of
 from chainrule.ir.digest import digest
 from chainrule.ir.program import Constant, Equation, Program
@@ -88,23 +91,29 @@ class NativeExecutable:
         self._module: Module | None = None
         code = self._code()
         self.machine = engine.link(code, given=drawing(code, host_target()))
-        self._run = _RUN(self.machine.address("run"))
         self._callback = _CALLBACK(catching(self._call_back))
         self._seen: set[tuple[type, ...]] = set()
-        self._entries: dict[tuple[type, ...], Callable[..., tuple[Any, ...]]] = {}
+        self._entries: dict[Any, Callable[..., tuple[Any, ...]]] = {}
         self._inputs = [var.type for var in (*program.inputs, *(v for v, _ in program.captured))]
         self._outputs = [
             type_of(o.value) if isinstance(o, Constant) else o.type for o in program.outputs
         ]
 
     def context(self) -> list[int]:
-        """What a context holds behind scratch memory.
+        """What a context holds behind scratch memory, by the settings of this moment.
 
         What native code calls back for an equation on the NumPy engine, and for signals; the
-        threads; a table of LAPACK's routines.
+        threads; a table of LAPACK's routines; the program itself.
         """
         calls = [ctypes.cast(f, ctypes.c_void_p).value or 0 for f in (self._callback, _poll())]
-        return [*calls, pool().address, table_address() if self.links else 0]
+        threads = pool().flushing if current().flush_denormals else pool().address
+        table = table_address() if self.links else 0
+        return [*calls, threads, table, self.machine.address("run")]
+
+    def address(self) -> int:
+        """Of the function to call with arguments and context, by the settings of this moment."""
+        flusher = _flusher() if current().flush_denormals else None
+        return self.machine.address("run") if flusher is None else flusher.address("run_flushing")
 
     def raise_interruption(self) -> None:
         """Raise what a call back raised in this thread, if native code stopped because of it."""
@@ -166,9 +175,10 @@ class NativeExecutable:
             # A way in for these kinds is made the second time, as it takes longer than most calls.
             self._seen.add(kinds)
             return list(self._by_ctypes(*given, out=None if out is None else tuple(out)))
-        enter = self._entries.get(kinds)
+        key = kinds, current()
+        enter = self._entries.get(key)
         if enter is None:
-            enter = self._entries[kinds] = self._entry(kinds)
+            enter = self._entries[key] = self._entry(kinds)
         return list(enter(*given) if out is None else enter(*given, out=tuple(out)))
 
     def _entry(self, kinds: Sequence[type]) -> Callable[..., tuple[Any, ...]]:
@@ -184,7 +194,7 @@ class NativeExecutable:
         return entry(
             Call(
                 self.program.name,
-                self.machine.address("run"),
+                self.address(),
                 inputs,
                 outputs,
                 self._by_ctypes,
@@ -193,6 +203,7 @@ class NativeExecutable:
                 context=self.context(),
                 scratch=self.scratch,
                 release=self.is_long(),
+                settled=True,
                 keep=(self.machine, self._callback),
             )
         )
@@ -216,6 +227,8 @@ class NativeExecutable:
             reused = self.reused.get(k)
             if reused is not None and out is None and may_reuse(reused, arrays):
                 made.append(arrays[reused])
+            elif out is not None and _may_write(out[k], arrays):
+                made.append(out[k])
             else:
                 made.append(_memory(kind.shape, kind.dtype, "a result"))
         arrays += made
@@ -225,13 +238,14 @@ class NativeExecutable:
         start = scratch.ctypes.data
         context = [start + -start % _ALIGN, *self.context()]
         table = (ctypes.c_void_p * len(context))(*context)
-        code = self._run(ctypes.addressof(arguments), ctypes.addressof(table))
+        code = _RUN(self.address())(ctypes.addressof(arguments), ctypes.addressof(table))
         if code:
             self._failed(code)
         if out is None:
             return tuple(_as_numpy(a, k) for a, k in zip(made, self._outputs, strict=True))
         for target, array in zip(out, made, strict=True):
-            target[...] = array
+            if target is not array:
+                target[...] = array
         return out
 
     def _failed(self, code: int, *given: Any, **keywords: Any) -> Any:
@@ -251,9 +265,23 @@ class NativeExecutable:
 
 
 @functools.cache
+def _flusher() -> engine.Machine | None:
+    """What runs a program with denormal numbers taken as 0; None where that isn't possible."""
+    mode = mode_text(platform.machine().lower())
+    return None if mode is None else engine.link(machine_code(run_text(mode)), ("run_flushing",))
+
+
+@functools.cache
 def _poll() -> Any:
     """For native loops to call: Python does what is due, Ctrl-C above all."""
     return _POLL(catching(lambda: 0))
+
+
+def _may_write(target: np.ndarray, arrays: Sequence[np.ndarray]) -> bool:
+    """Whether native code may write a result right there while it reads the arguments."""
+    flags = target.flags
+    plain = flags.c_contiguous and flags.aligned
+    return plain and not any(np.may_share_memory(target, a) for a in arrays)
 
 
 def _memory(shape: tuple[int, ...], dtype: np.dtype[Any], purpose: str) -> np.ndarray[Any, Any]:

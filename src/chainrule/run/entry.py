@@ -19,6 +19,8 @@ from chainrule.run.layout import api, layout, maker, number_offset
 from chainrule.run.portable import portable_entry
 
 _ENTRY = object()  # marks tuples of entries
+_SETTLED = np.zeros(1, np.int64)  # in place of the number of open settings, where they don't matter
+_SPARES = 2  # results kept to be used again: one may still have a name while the next is made
 
 
 def entry(call: Call) -> Callable[..., Any]:
@@ -89,7 +91,7 @@ def _native_entry(call: Call) -> Callable[..., Any]:
 
 def _plan(call: Call) -> tuple[np.ndarray[Any, Any], list[Any]]:
     """The plan of a call, and the objects that it points to."""
-    kept: list[Any] = [api(), OPEN]
+    kept: list[Any] = [api(), OPEN, _SETTLED]
     records = [
         [_input_record(item, kept) for item in call.inputs],
         [_captured_record(array, kept) for array in call.captured],
@@ -104,13 +106,14 @@ def _plan(call: Call) -> tuple[np.ndarray[Any, Any], list[Any]]:
     at = layout()
     assert at is not None
     cells += [[address - at.cell_content, word] for address, word in call.words]
-    kept += [*call.names, *call.cells]
+    spares = [_spare(call) for _ in range(_SPARES)] if _may_be_spared(call) else []
+    kept += [*call.names, *call.cells, *(objects[0] for objects, _ in spares)]
     plan = np.zeros(words.PLAN_WORDS, np.int64)
     plan[words.FALLBACK] = id(call.fallback)
     plan[words.FAILED] = id(call.failed)
     plan[words.RUN] = call.run
     plan[words.API] = api().ctypes.data
-    plan[words.SWITCH] = OPEN.ctypes.data
+    plan[words.SWITCH] = (_SETTLED if call.settled else OPEN).ctypes.data
     plan[words.SCRATCH] = call.scratch
     plan[words.FLAGS] = words.RETURN_TUPLE * call.many + words.RELEASE_GIL * call.release
     tables: list[tuple[int, list[Any]]] = [
@@ -122,14 +125,45 @@ def _plan(call: Call) -> tuple[np.ndarray[Any, Any], list[Any]]:
         (words.CELLS, cells),
         (words.NEST, list(call.nest)),
         (words.VERSIONS, versions),
+        (words.SPARES, [[*map(id, objects), *places] for objects, places in spares]),
     ]
     for word, rows in tables:
         table = np.array(rows, np.int64)
         kept.append(table)
         plan[word], plan[word + 1] = len(rows), table.ctypes.data
+    plan[words.SPARE_OBJECTS] = len(spares[0][0]) if spares else 0
     if call.never:
         plan[words.INPUTS] = -1  # no call has so many
     return plan, kept
+
+
+def _may_be_spared(call: Call) -> bool:
+    """Whether results may be objects that were handed out before: numbers, in tuples perhaps.
+
+    These tuples hold nothing but their items: later versions of Python keep a hash in them.
+    """
+    numbers = all(number_offset(item.kind) is not None for item in call.outputs)
+    plain = tuple.__basicsize__ == object.__basicsize__ + 8
+    return bool(call.outputs) and numbers and plain
+
+
+def _spare(call: Call) -> tuple[list[Any], list[int]]:
+    """Objects of a result, the whole first; and the addresses of its numbers."""
+    numbers = [item.kind(0) for item in call.outputs]
+    tuples: list[Any] = []
+    stack: list[Any] = []
+    waiting = iter(numbers)
+    for count in call.nest or [*[-1] * len(numbers), *[len(numbers)] * call.many]:
+        if count < 0:
+            stack.append(next(waiting))
+            continue
+        parts = tuple(stack[len(stack) - count :])
+        del stack[len(stack) - count :]
+        tuples.append(parts)
+        stack.append(parts)
+    offsets = [number_offset(item.kind) or 0 for item in call.outputs]
+    places = [id(number) + offset for number, offset in zip(numbers, offsets, strict=True)]
+    return [*reversed(tuples), *numbers], places
 
 
 def _record(dtype: np.dtype[Any], shape: tuple[int, ...], kept: list[Any]) -> list[int]:

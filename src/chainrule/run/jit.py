@@ -12,7 +12,7 @@ from types import MethodType
 from typing import Any
 
 from chainrule.base.errors import ArgumentError, UnsupportedError
-from chainrule.base.settings import OPEN, current
+from chainrule.base.settings import OPEN
 from chainrule.emit.plan import NO_MEMORY
 from chainrule.ir.program import Program
 from chainrule.ir.types import type_of
@@ -162,7 +162,7 @@ class _Compiled:
         live = [array for _, array in state.arrays]
         kinds = [type_of(leaf) for leaf in call.leaves]
         names = self._leaf_names(args, kwargs)
-        program, trace = record(flat, kinds, names, self._name(), live)
+        program, trace = record(flat, kinds, names, self._name(), live, call.turned)
         if before != states(state.generators):
             raise frozen("a random generator", _whole_place(self._f))
         if any(type(value) is Tracer for _, value in program.captured):
@@ -234,8 +234,8 @@ class Compiled(_Compiled):
         aim(self, self._call)
 
     def _aim(self, variant: Variant, call: Call) -> None:
-        if OPEN[0] and (current().engine != "llvm" or current().check_nan):
-            return
+        if OPEN[0]:
+            return  # it would keep the settings of this block, which it's no use in
         with COMPILING:
             variant.aimed_at = True
             rest = [pair for pair in self._fast if pair[0].unit is not variant.unit]

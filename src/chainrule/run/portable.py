@@ -22,7 +22,8 @@ def portable_entry(call: Call) -> Callable[..., Any]:
 
     def enter(*args: Any, **keywords: Any) -> Any:
         buffers = _arguments(call, args)
-        if call.never or OPEN[0] or buffers is None or not _unchanged(call):
+        elsewhere = OPEN[0] and not call.settled
+        if call.never or elsewhere or buffers is None or not _unchanged(call):
             return call.fallback(*args, **keywords)
         if keywords and call.nest:
             return call.fallback(*args, **keywords)

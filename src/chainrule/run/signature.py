@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from chainrule.tracing.operands import is_masked
 from chainrule.tracing.table import RESOLVERS
 from chainrule.tracing.trace import resolve
 from chainrule.tracing.tracer import Tracer
+from chainrule.tracing.view import memory_order
 
 _NUMBERS = (bool, int, float, complex)
 _NUMERIC = "biufc"
@@ -40,11 +42,14 @@ class Call(NamedTuple):
         leaves: arrays and numbers, as they go into the program.
         key: equal for calls that may share a program.
         bare: each argument is one leaf, and there's nothing else.
+        turned: number of a leaf → the caller's array, which doesn't lie row by row in memory. The
+            leaf is a copy that does, but what NumPy would answer with a view depends on it.
     """
 
     leaves: list[Any]
     key: tuple[Any, ...]
     bare: bool = False
+    turned: Mapping[int, np.ndarray] = MappingProxyType({})
 
 
 class Static(NamedTuple):
@@ -93,21 +98,26 @@ def _general(args: tuple[Any, ...], kwargs: Mapping[str, Any], static: Static) -
     found, tree, fixed = _split(args, kwargs, static)
     leaves: list[Any] = []
     key: list[Any] = []
+    turned: dict[int, np.ndarray] = {}
     for leaf in found:
         if not _is_dynamic(leaf):
             key.append(fixed_key(leaf))
             continue
         plain = _plain(leaf)
-        leaves.append(plain)
         if type(plain) is np.ndarray:
             key.append(plain.shape)
             key.append(plain.dtype)
+            axes = memory_order(resolve(leaf))
+            if axes is not None:
+                key.append(axes)
+                turned[len(leaves)] = resolve(leaf)
         else:
             key.append(type(plain))
+        leaves.append(plain)
     bare = not kwargs and not fixed and len(found) == len(args) == len(leaves)
     if bare and all(leaf is a for leaf, a in zip(found, args, strict=True)):
-        return Call(leaves, tuple(key), True)
-    return Call(leaves, (tree, tuple(fixed), tuple(key)))
+        return Call(leaves, tuple(key), True, turned)
+    return Call(leaves, (tree, tuple(fixed), tuple(key)), False, turned)
 
 
 def _split(

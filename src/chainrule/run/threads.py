@@ -10,6 +10,7 @@ import sys
 import threading
 
 from chainrule.base.settings import thread_count
+from chainrule.emit.denormal import mode_text
 from chainrule.emit.pool import pool_text, serial_text, system
 from chainrule.run.cache import machine_code
 from chainrule.run.engine import link
@@ -23,6 +24,7 @@ class Pool:
     """So many threads, the caller's included. The others start with the first work for them.
 
     Attributes:
+        flushing: the same, for chunks that take denormal numbers as 0.
         address: of `void parallel(ptr function, ptr data, i64 chunks)`, where
             `void function(ptr data, i64 chunk)` is called for every chunk below chunks. Anybody
             may call it, from any thread, and chunks may call it again.
@@ -34,12 +36,17 @@ class Pool:
         self._alone = threads == 1 or sys.platform == "win32"
         if self._alone:
             self._machine = link(machine_code(serial_text()), ("serial",))
-            self.address = self._machine.address("serial")
+            self.address = self.flushing = self._machine.address("serial")
         else:
             # A copy for each pool, as the text has its state inside it.
-            kind = system(platform.machine().lower(), sys.platform)
-            self._machine = link(machine_code(pool_text(kind)), _EXPORTS)
-            self.address = self._machine.address("parallel")
+            machine = platform.machine().lower()
+            mode = mode_text(machine)
+            names = _EXPORTS if mode is None else (*_EXPORTS, "parallel_flushing")
+            text = pool_text(system(machine, sys.platform), mode)
+            self._machine = link(machine_code(text), names)
+            self.address = self.flushing = self._machine.address("parallel")
+            if mode is not None:
+                self.flushing = self._machine.address("parallel_flushing")
             self.begin()
 
     def begin(self) -> None:

@@ -22,6 +22,7 @@ from chainrule.run.guards import State
 from chainrule.run.numpy_engine import Failed, NumpyExecutable
 from chainrule.run.results import Results
 from chainrule.run.signature import normal
+from chainrule.tracing.view import memory_order
 
 _LARGE = 1 << 16  # bytes; compared piece by piece, so that it happens in the cache
 # Every other dtype (float16, long double) is left to NumPy, and the whole program with it.
@@ -158,6 +159,7 @@ class Variant:
             for _, array in state.arrays
             if trace.computed or id(array) not in roots or id(array) in spelled_out
         ]
+        self._axes = {number: memory_order(array) for number, array in self.arrays.items()}
         self._order = [var.number for var, _ in unit.program.captured]
         self._recorded_order = [var.number for var, _ in unit.recorded.captured]
         self._settle()
@@ -165,14 +167,19 @@ class Variant:
     def _settle(self) -> None:
         self.captured = [self.arrays[number] for number in self._order]
         self.recorded = [self.arrays[number] for number in self._recorded_order]
-        self._live = [(self.arrays[number], self._types[number]) for number in self._places]
+        self._live = [
+            (self.arrays[number], self._types[number], self._axes[number])
+            for number in self._places
+        ]
 
     def holds(self) -> bool:
         """Whether the function, traced now, would be this one."""
         if not self.state.holds():
             return False
-        for array, kind in self._live:
+        for array, kind, axes in self._live:
             if array.shape != kind.shape or array.dtype != kind.dtype:
+                return False
+            if memory_order(array) != axes:
                 return False
         return all(same_bytes(array, held) for array, held in self.contents)
 

@@ -86,7 +86,7 @@ class StagedBody(StageTrace):
     def enter(self, outer: Any) -> Tracer:
         """An input of the type of `outer`."""
         kind = ArrayType(tuple(outer.shape), outer.dtype, getattr(outer, "weak", False))
-        return self.abstract(kind)
+        return self.abstract(kind, outer if len(kind.shape) > 1 else None)
 
     def process(self, op: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         return super().process(op, tuple(map(self.entrance.inside, args)), params)
@@ -175,10 +175,12 @@ def stage_body(
     kinds: Sequence[ArrayType],
     caller: str,
     settle: Callable[[list[Any], Any], list[Any]] | None = None,
+    labels: Sequence[str | None] = (),
 ) -> Staged:
     """Record f, a function of flat leaves of these types, for one equation of control flow.
 
     `settle(leaves, tree)` may convert the leaves of the result while they're still recorded.
+    `labels` are the user's names for the leaves.
     """
     trace = StagedBody(caller)
     inputs = [trace.abstract(kind) for kind in kinds]
@@ -194,7 +196,8 @@ def stage_body(
         trace.open = False
     met = list(trace.entrance.met.values())
     name = getattr(f, "__name__", type(f).__name__)
-    program = close(trace, [*(inner for _, inner in met), *inputs], leaves, name)
+    heads = [*(inner for _, inner in met), *inputs]
+    program = close(trace, heads, leaves, name, labels=[*(None for _ in met), *labels])
     program, arrays = free(program)
     outer = tuple(value for value, _ in met)
     types = tuple(type_of(leaf) for leaf in leaves)

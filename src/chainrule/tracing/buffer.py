@@ -36,8 +36,7 @@ class Buffer(np.ndarray):
     def __array_finalize__(self, source: Any) -> None:
         if isinstance(source, Buffer):
             root = source if source._root is None else source._root
-            base = self.base
-            if base is not None and (base is root or base is root.base):
+            if _lies_in(self, root):
                 self._root = root
                 self._computed, self._stale = root._computed, root._stale
             else:
@@ -215,8 +214,7 @@ class Buffer(np.ndarray):
                 return call(function, args, kwargs)
             return call(function, plain_args, plain_kwargs)
         result = function(*plain_args, **plain_kwargs)
-        roots = _roots((args, tuple(kwargs.values())))
-        return _rewrapped(result, roots)
+        return rewrapped(result, (args, tuple(kwargs.values())))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         value = self.current()
@@ -311,30 +309,47 @@ def _any_traced(value: Any) -> bool:
     return type(value) in (list, tuple) and any(map(_any_traced, value))
 
 
-def _roots(value: Any) -> list[Buffer]:
-    """The owners of the memory that some arguments lie in."""
-    if isinstance(value, Buffer):
-        return [value if value._root is None else value._root]
+def _arrays(value: Any) -> list[np.ndarray]:
+    """The arrays that some arguments hold."""
+    if isinstance(value, np.ndarray):
+        return [value]
     if type(value) in (list, tuple):
-        return [root for part in value for root in _roots(part)]
+        return [array for part in value for array in _arrays(part)]
     return []
 
 
-def _rewrapped(result: Any, roots: list[Buffer]) -> Any:
+def rewrapped(result: Any, arguments: Any) -> Any:
     """What a function made of plain memory, so that traced values may be written into it too."""
-    if type(result) in (list, tuple):
-        return type(result)(_rewrapped(part, roots) for part in result)
-    if type(result) is not np.ndarray or not roots:
+    if type(result) not in (np.ndarray, list, tuple):
         return result
-    base = result.base
-    while base is not None:
-        for root in roots:
-            if base is root or base is root.base:
-                view = result.view(Buffer)
-                view._root, view._computed = root, root._computed
-                return view
-        base = getattr(base, "base", None)
+    arrays = _arrays(arguments)
+    roots = [a if a._root is None else a._root for a in arrays if isinstance(a, Buffer)]
+    return _rewrapped(result, roots, arrays) if roots else result
+
+
+def _rewrapped(result: Any, roots: list[Buffer], arrays: list[np.ndarray]) -> Any:
+    if type(result) in (list, tuple):
+        return type(result)(_rewrapped(part, roots, arrays) for part in result)
+    if type(result) is not np.ndarray:
+        return result
+    for root in roots:
+        if _lies_in(result, root):
+            view = result.view(Buffer)
+            view._root, view._computed = root, root._computed
+            return view
+    if result.base is not None and not any(np.may_share_memory(result, a) for a in arrays):
+        result = result.copy(order="K")  # a view of memory that the function made for itself
     return _renewed(result)
+
+
+def _lies_in(array: np.ndarray, root: Buffer) -> bool:
+    """Whether an array is a view of a root's memory, perhaps by way of other views."""
+    base: Any = array.base
+    while base is not None:
+        if base is root or base is root.base:
+            return True
+        base = getattr(base, "base", None)
+    return False
 
 
 def _renewed(result: Any) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import ChainruleError, DtypeError, UnsupportedError
-from chainrule.tracing.buffer import Buffer
+from chainrule.tracing.buffer import Buffer, rewrapped
 from chainrule.tracing.operands import not_numbers, numeric, refuse_masked, refuse_other_rules
 from chainrule.tracing.table import RESOLVERS, TABLE, call
 from chainrule.tracing.trace import describe_type, refresh, resolve
@@ -217,7 +217,7 @@ def listing(original: Any, parts: bool) -> Callable[..., Any]:
                 return call(original, args, kwargs)
             if kind in (list, tuple, np.ndarray) and has_traced(args[0]):
                 if parts:
-                    return call(original, args, kwargs)
+                    return rewrapped(call(original, args, kwargs), args[0])
                 args = (to_array(args[0]), *args[1:])
             elif len(args) > 1 and type(args[1]) in (Tracer, list, tuple) and has_traced(args[1]):
                 # np.take(table, positions): NumPy looks at the first argument only.

@@ -53,7 +53,15 @@ def _operate(ufunc: np.ufunc, left: Any, right: Any) -> Any:
             )
         if not isinstance(side, Operators) and getattr(side, "__array_ufunc__", ufunc) is None:
             return NotImplemented
+        if _has_own_rules(side):
+            return side.__array_ufunc__(ufunc, "__call__", left, right)
     return lookup(ufunc)(TABLE["operand"](left), TABLE["operand"](right))
+
+
+def _has_own_rules(side: Any) -> bool:
+    """Whether it's a number of another kind, which says itself what NumPy's functions do."""
+    arrays = (Operators, np.ndarray, np.generic)
+    return hasattr(type(side), "__array_ufunc__") and not isinstance(side, arrays)
 
 
 def _comparison(ufunc: np.ufunc) -> Any:

@@ -39,7 +39,7 @@ class RecordTrace(Trace):
     meanwhile; one that was marked read-only is not.
     """
 
-    __slots__ = ("branches", "copies", "dtypes", "equations", "shapes", "weakened")
+    __slots__ = ("_labels", "branches", "copies", "dtypes", "equations", "shapes", "weakened")
     keeps = False  # every equation, flat and constant ones too, but no values
 
     def __init__(self) -> None:
@@ -221,9 +221,21 @@ class RecordTrace(Trace):
     def type_of_number(self, number: int) -> ArrayType:
         return ArrayType(self.shapes[number], self.dtypes[number])
 
+    @property
+    def labels(self) -> dict[int, str]:
+        """Names that the user gave to variables; few traces have any."""
+        if not hasattr(self, "_labels"):
+            self._labels: dict[int, str] = {}
+        return self._labels
+
     def describe(self, tracer: Tracer) -> str:
         refresh(tracer)
-        return f"Traced<{describe_type(tracer)}>({tracer.value!s})"
+        return f"{self.called(tracer)}Traced<{describe_type(tracer)}>({tracer.value!s})"
+
+    def called(self, tracer: Tracer) -> str:
+        """The user's name for a value, as errors begin with it."""
+        label = self.labels.get(tracer.mark)
+        return "" if label is None else f"{label}: "
 
 
 def _linearises(op: Primitive) -> bool:

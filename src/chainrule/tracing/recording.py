@@ -17,12 +17,16 @@ import numpy as np
 class _Recording(threading.local):
     """Of this thread: which arrays stay as they are, and where what is recorded now belongs.
 
-    `again`: to where it was recorded before; else a backward sweep has got there.
+    `again`: to where it was recorded before; else a backward sweep has got there. `tangents`: what
+    is recorded belongs to a derivative that is computed along with the values. `finite`: no slope
+    is infinite, so that what a select leaves out needs no care.
     """
 
     live: Callable[[np.ndarray], bool] | None = None
     origin: tuple[CodeType | None, int | None] | None = None
     again = False
+    tangents = False
+    finite = False
 
 
 RECORDING = _Recording()
@@ -40,14 +44,17 @@ def apart(array: np.ndarray) -> np.ndarray:
 
 
 @contextmanager
-def recording(live: Callable[[np.ndarray], bool]) -> Iterator[None]:
-    """While a function is recorded on this thread: `live` says which arrays aren't copied."""
-    before = RECORDING.live, RECORDING.origin
-    RECORDING.live, RECORDING.origin = live, None
+def recording(live: Callable[[np.ndarray], bool], finite: bool = False) -> Iterator[None]:
+    """While a function is recorded on this thread: `live` says which arrays aren't copied.
+
+    With `finite`, every slope is taken to be finite.
+    """
+    before = RECORDING.live, RECORDING.origin, RECORDING.finite
+    RECORDING.live, RECORDING.origin, RECORDING.finite = live, None, finite
     try:
         yield
     finally:
-        RECORDING.live, RECORDING.origin = before
+        RECORDING.live, RECORDING.origin, RECORDING.finite = before
 
 
 @contextmanager
@@ -63,8 +70,9 @@ def going_back() -> Iterator[None]:
 @contextmanager
 def going_again() -> Iterator[None]:
     """Around equations that were recorded before: `origin` is set to the place of each."""
+    before = RECORDING.origin, RECORDING.again
     RECORDING.again = True
     try:
         yield
     finally:
-        RECORDING.origin, RECORDING.again = None, False
+        RECORDING.origin, RECORDING.again = before

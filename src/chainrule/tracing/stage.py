@@ -11,11 +11,15 @@ import numpy as np
 from chainrule.base.errors import DtypeError, InternalError, TraceError
 from chainrule.base.place import Place, user_place
 from chainrule.base.trees import flatten, paths, unflatten
+from chainrule.ir.naming import named
 from chainrule.ir.primitive import Primitive
 from chainrule.ir.program import Constant, Equation, Operand, Program, Var
 from chainrule.ir.types import ArrayType, type_of
+from chainrule.tracing.closure import names_of_captured
 from chainrule.tracing.creation import as_traced_leaf
+from chainrule.tracing.layout import Layouts, Order, order_of
 from chainrule.tracing.operands import refuse_outer_write
+from chainrule.tracing.origin import OriginTrace, begins_at
 from chainrule.tracing.record import ProgramTrace, RecordTrace
 from chainrule.tracing.recording import RECORDING, is_live
 from chainrule.tracing.swap import swapped
@@ -42,25 +46,46 @@ def without_value(tracer: Tracer, what: str) -> str:
 class StageTrace(RecordTrace):
     """A trace without values: types only. Truth and conversion to numbers raise."""
 
-    __slots__ = ("backward", "quiet", "types")
+    __slots__ = ("backward", "layouts", "like", "quiet", "types")
     keeps = True
+    staged = True
     kind = "function traced without values"
 
     def __init__(self) -> None:
         super().__init__()
         self.types: list[ArrayType] = []
+        self.like: dict[int, Any] = {}  # inputs that lie in memory as some values do
+        self.layouts = Layouts(self)
         self.quiet = False  # what it records computes things that aren't used
         self.backward: set[int] = set()  # results of what a derivative adds, going backwards
 
-    def abstract(self, kind: ArrayType) -> Tracer:
-        """An input of which only the type is known."""
-        return Tracer(self, None, self._new(kind), kind.weak)
+    def abstract(self, kind: ArrayType, like: Any = None) -> Tracer:
+        """An input of which only the type is known, or also that it lies in memory as `like`."""
+        number = self._new(kind)
+        if like is not None:
+            self.like[number] = like
+        return Tracer(self, None, number, kind.weak)
 
     def _new(self, kind: ArrayType) -> int:
         self.types.append(kind)
         self.shapes.append(kind.shape)
         self.dtypes.append(kind.dtype)
         return len(self.types) - 1
+
+    def order_of_input(self, number: int) -> Order:
+        """How an input lies in memory: as is known; else it counts as lying row by row."""
+        return order_of(self.like[number]) if number in self.like else Order()
+
+    def memory_order(self, tracer: Tracer, binding: bool) -> tuple[int, ...] | None:
+        """See `view.memory_order`: here it's worked out from the operations."""
+        order = self.layouts.order(tracer.mark)
+        if binding and not order.known:
+            raise TraceError(
+                "whether a reshape shares memory with its array can't be told without values",
+                {"array": self.describe(tracer)},
+                "copy where you write: np.ascontiguousarray(x) before the reshape, or x.copy()",
+            )
+        return order.axes
 
     def shape(self, tracer: Tracer) -> tuple[int, ...]:
         return self.shapes[tracer.mark] if tracer.mark >= 0 else tracer.value.shape
@@ -102,7 +127,7 @@ class StageTrace(RecordTrace):
         return self.concrete(tracer, "a plain array")
 
     def describe(self, tracer: Tracer) -> str:
-        return f"Traced<{ArrayType(tracer.shape, tracer.dtype)}>"
+        return f"{self.called(tracer)}Traced<{ArrayType(tracer.shape, tracer.dtype)}>"
 
     def process(self, op: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         operands: list[Any] = []
@@ -141,13 +166,16 @@ class StageTrace(RecordTrace):
         return results[0]
 
 
-def trace_program(f: Callable[..., Any], *args: Any, values: bool = True) -> Program:
+def trace_program(
+    f: Callable[..., Any], *args: Any, values: bool = True, origins: bool = False
+) -> Program:
     """Trace `f` at these arguments into a program.
 
-    With values, Python control flow follows the values and the program is the path taken.
+    With values, Python control flow follows the values and the program is the path taken; with
+    `origins` too, its equations know what calls, layers and loops they come from.
     """
     leaves, in_tree = flatten(args)
-    trace = ProgramTrace() if values else StageTrace()
+    trace = _open(f, origins) if values else StageTrace()
     inputs = [_input(trace, resolve(leaf)) for leaf in leaves]
     heads = [snapshot(t) for t in inputs]  # a write to an argument re-points the name f was given
     try:
@@ -156,8 +184,17 @@ def trace_program(f: Callable[..., Any], *args: Any, values: bool = True) -> Pro
             out = [as_traced_leaf(leaf) for leaf in out]
     finally:
         trace.open = False
+        if isinstance(trace, OriginTrace):
+            trace.forget_frames()
     name = getattr(f, "__name__", type(f).__name__)
     return close(trace, heads, out, name, in_tree, out_tree, argument_names(f, args))
+
+
+begins_at(trace_program)
+
+
+def _open(f: Callable[..., Any], origins: bool) -> ProgramTrace:
+    return OriginTrace(names_of_captured(f, copies=False)) if origins else ProgramTrace()
 
 
 def argument_names(f: Callable[..., Any], args: Sequence[Any]) -> list[str | None]:
@@ -195,7 +232,7 @@ def trace(f: Callable[..., Any], *args: Any) -> Program:
         >>> [equation.primitive.name for equation in program.equations]
         ['sin', 'multiply']
     """
-    return trace_program(f, *args)
+    return named(trace_program(f, *args, origins=True), user_place(1))
 
 
 def _input(trace: RecordTrace, leaf: Any) -> Tracer:
@@ -208,7 +245,7 @@ def _input(trace: RecordTrace, leaf: Any) -> Tracer:
             "keep it out of the arguments: close over it, or use functools.partial",
         )
     if isinstance(trace, StageTrace):
-        return trace.abstract(kind)
+        return trace.abstract(kind, leaf if len(kind.shape) > 1 else None)
     value = ground(leaf)
     if value is None:
         raise InternalError("a trace with values was given an argument without one")
@@ -236,7 +273,8 @@ def close(
         if not needed.isdisjoint(range(first, first + count)):
             needed.update(number for number in row[2] if number >= 0)
             alive.append(row)
-    builder = _Builder(trace, {t.mark: label for t, label in zip(inputs, labels, strict=False)})
+    named = {t.mark: label for t, label in zip(inputs, labels, strict=False)}
+    builder = _Builder(trace, {**named, **trace.labels})
     return builder.build(inputs, list(reversed(alive)), wanted, outputs, name, in_tree, out_tree)
 
 
@@ -249,6 +287,7 @@ class _Builder:
         self.taken = set(labels.values())
         self.variables: dict[int, Var] = {}
         self.captured: dict[int, tuple[Var, Any]] = {}
+        self.captions = trace.captions if isinstance(trace, OriginTrace) else {}
         self.weak: set[int] = set()
         self.count = 0
 
@@ -298,9 +337,11 @@ class _Builder:
     def operand(self, value: Any, number: int) -> Operand:
         if number >= 0:
             return self.variables.get(number) or Constant(None)
-        if type(value) is Tracer or (isinstance(value, np.ndarray) and not _is_literal(value)):
+        label = self.captions.get(id(value))
+        array = isinstance(value, np.ndarray)
+        if type(value) is Tracer or (array and (label is not None or not _is_literal(value))):
             if id(value) not in self.captured:
-                self.captured[id(value)] = (self.new(type_of(value)), value)
+                self.captured[id(value)] = (self.new(type_of(value), label), value)
             return self.captured[id(value)][0]
         return Constant(value)
 
@@ -322,7 +363,11 @@ class _Builder:
         outputs = tuple(self.variable(n) for n in range(first, first + count))
         place = None if code is None else Place(code, lasti)
         backward = isinstance(self.trace, StageTrace) and first in self.trace.backward
-        return Equation(op, inputs, params, outputs, place, backward)
+        if not isinstance(self.trace, OriginTrace):
+            return Equation(op, inputs, params, outputs, place, backward)
+        path, visit = self.trace.origins[first]
+        backward = first in self.trace.derived
+        return Equation(op, inputs, params, outputs, place, backward, path, visit)
 
     def is_weak(self, value: Any, number: int) -> bool:
         """Whether NumPy treats this operand as one of Python's own numbers."""

@@ -37,6 +37,8 @@ class Trace:
     passive = False
     # Tracers of a batching trace carry no derivative either: below them lies a whole batch.
     batching = False
+    # A staged trace has no values, so that memory can't be looked at.
+    staged = False
     kind = "traced function"
 
     def __init__(self) -> None:

@@ -20,13 +20,20 @@ _arange = np.arange  # while a trace runs, NumPy's own name makes a buffer
 class View:
     """How a tracer came from its parent: the operation that NumPy would answer with a view."""
 
-    __slots__ = ("op", "params", "parent", "seen")
+    __slots__ = ("op", "params", "parent", "ravelled", "seen")
 
     def __init__(self, parent: Tracer, op: Primitive, params: dict[str, Any], seen: int) -> None:
         self.parent = parent
         self.op = op
         self.params = params
         self.seen = seen
+        # np.ravel, unlike reshape, copies what doesn't lie in one piece: of what, in which order.
+        self.ravelled: tuple[Tracer, str] | None = None
+
+    @property
+    def merges(self) -> bool:
+        """Whether it's a reshape that NumPy can answer with a view only as memory allows."""
+        return self.op.name == "reshape" and len([n for n in self.parent.shape if n > 1]) > 1
 
 
 class Log:
@@ -88,30 +95,45 @@ def numbering(
     return positions
 
 
-def memory_order(value: Any) -> tuple[int, ...] | None:
+def memory_order(value: Any, binding: bool = False) -> tuple[int, ...] | None:
     """The axes of an array from the longest step in memory to the shortest; None for C order.
 
-    NumPy copies where a reshape would have to change it. Without values it's taken to be C order.
+    NumPy copies where a reshape would have to change it. `binding`: a result depends on it, so
+    that it must be known; otherwise what isn't known without values is taken to be C order.
     """
     ndim = len(value.shape)
     while type(value) is Tracer:
+        if value.owner.staged and value.mark >= 0:
+            axes = value.owner.memory_order(value, binding)
+            # A batch, if there is one, lies in front.
+            more = len(value.shape) - ndim
+            return axes and rising([k - more for k in axes if k >= more], value.shape[more:])
         value = value.value
     if ndim < 2 or not isinstance(value, np.ndarray) or value.flags.c_contiguous:
         return None
-    # A batch, if there is one, lies in front.
-    steps, lengths = value.strides[-ndim:], value.shape[-ndim:]
-    order = tuple(sorted(range(ndim), key=lambda k: -steps[k] if lengths[k] > 1 else -math.inf))
+    return axes_of(value, ndim)
+
+
+def axes_of(array: np.ndarray, ndim: int | None = None) -> tuple[int, ...] | None:
+    """The last `ndim` axes from the longest step to the shortest; None for C order."""
+    ndim = array.ndim if ndim is None else ndim
+    steps, lengths = array.strides[array.ndim - ndim :], array.shape[array.ndim - ndim :]
+    order = sorted(range(ndim), key=lambda k: -abs(steps[k]) if lengths[k] > 1 else -math.inf)
+    return rising(order, lengths)
+
+
+def rising(order: list[int], lengths: tuple[int, ...]) -> tuple[int, ...] | None:
     wide = [k for k in order if lengths[k] > 1]
-    return None if wide == sorted(wide) else order
+    return None if wide == sorted(wide) else tuple(order)
 
 
-def positions_of(tracer: Tracer) -> np.ndarray:
+def positions_of(tracer: Tracer, binding: bool = False) -> np.ndarray:
     """Where each element of a view lies in its root, counted along the root's memory."""
     view = tracer.alias
     if type(view) is not View:
         pairs = tracer.dtype.kind == "c"
-        return numbering(tuple(tracer.shape), memory_order(tracer), pairs)
-    return view.op.value(positions_of(view.parent), **view.params)
+        return numbering(tuple(tracer.shape), memory_order(tracer, binding), pairs)
+    return view.op.value(positions_of(view.parent, binding or view.merges), **view.params)
 
 
 def settle_aliasing(tracer: Tracer) -> None:
@@ -120,5 +142,12 @@ def settle_aliasing(tracer: Tracer) -> None:
     if type(view) is not View:
         return
     settle_aliasing(view.parent)
-    if not np.may_share_memory(positions_of(tracer), positions_of(view.parent)):
+    shared = view.ravelled is None or _in_one_piece(*view.ravelled)
+    parent = positions_of(view.parent, view.merges)
+    if not (shared and np.may_share_memory(positions_of(tracer), parent)):
         tracer.alias = None
+
+
+def _in_one_piece(tracer: Tracer, order: str) -> bool:
+    flags = positions_of(tracer, binding=True).flags
+    return flags.c_contiguous if order == "C" else flags.f_contiguous
