@@ -30,6 +30,7 @@ WORKLOADS: dict[str, tuple[str, str, tuple[int, ...]]] = {
     "LSTM": ("recurrent", "tables", (1,)),
     "joins": ("joining", "tables", (1,)),
     "products": ("products", "tables", (1, 2)),
+    "calls": ("calls", "tables", (1,)),
     "files": ("files", "tables", (1,)),
     "digits": ("digits", "tables", (1,)),
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -197,3 +199,69 @@ class TestSymbolic:
         dense = cr.nn.Dense(2)
         dense(x)
         assert "expects 3 entries" in message(lambda: dense(cr.nn.Input((4,))), cr.ShapeError)
+
+
+class Mismatched(cr.nn.Layer):
+    def call(self, x):
+        return x @ np.ones((7, 2), np.float32)  # the line at fault
+
+
+class Careless(cr.nn.Layer):
+    def call(self, x):
+        return {}["missing"]
+
+
+def test_an_error_within_a_layer_names_it_by_its_path_and_the_users_line():
+    encoder = cr.nn.Sequential([cr.nn.Dense(4), Mismatched()], name="encoder")
+    model = cr.nn.Sequential([encoder, cr.nn.Dense(1)])
+    with pytest.raises(cr.ShapeError, match="inner sizes differ") as caught:
+        model.build((5,))
+    text = str(caught.value)
+    assert "layer: encoder/mismatched (Mismatched)" in text
+    assert "test_layer.py" in text.partition("where:")[2]
+    assert "in call" in text
+    x = cr.nn.Input((3,))
+    with pytest.raises(cr.ShapeError) as caught:
+        Mismatched()(x)
+    assert "layer: mismatched (Mismatched)" in str(caught.value)
+
+
+def test_the_layer_in_front_of_which_an_input_fails_is_named():
+    trunk = cr.nn.Sequential([cr.nn.Dense(4), cr.nn.LSTM(3)], name="trunk")
+    with pytest.raises(cr.ShapeError, match="expects 3 axes") as caught:
+        cr.nn.Sequential([trunk, cr.nn.Dense(2)]).build((5,))
+    assert "layer: trunk/lstm (LSTM)" in str(caught.value)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="errors take no notes yet")
+def test_errors_of_python_and_numpy_are_noted():
+    with pytest.raises(KeyError) as caught:
+        cr.nn.Sequential([Careless()]).build((3,))
+    assert caught.value.__notes__ == ["in the layer careless (Careless)"]
+    with pytest.raises(ValueError, match="mismatch") as wrong:
+        Mismatched()(np.ones((2, 3)))  # plain arrays: NumPy's own error
+    assert wrong.value.__notes__ == ["in the layer mismatched (Mismatched)"]
+
+
+def test_parts_of_a_frozen_layer_run_as_they_do_outside_of_training():
+    x = np.random.default_rng(0).normal(size=(8, 3)).astype(np.float32)
+    trunk = cr.nn.Sequential([cr.nn.Dense(4), cr.nn.BatchNormalization()], name="trunk")
+    model = cr.nn.Sequential([trunk, cr.nn.Dense(1)])
+    variables = model.init(seed=0, input_shape=(3,))
+    moving = {path: value for path, value in variables["state"].items() if "moving" in path}
+
+    def moved(state):
+        return any(not np.array_equal(state[path], value) for path, value in moving.items())
+
+    assert moved(model.apply(variables, x, training=True)[1])
+    trunk.trainable = False
+    frozen = {
+        "parameters": {p: v for p, v in variables["parameters"].items() if "trunk" not in p},
+        "state": {
+            **variables["state"],
+            **{p: v for p, v in variables["parameters"].items() if "trunk" in p},
+        },
+    }
+    y, state = model.apply(frozen, x, training=True)
+    assert not moved(state)
+    assert np.array_equal(y, model.apply(frozen, x)[0])

@@ -493,3 +493,60 @@ def test_a_custom_rule_on_a_method():
             return self.factor * primals[0], 10.0 * tangents[0]
 
     assert cr.grad(Scaled().value)(2.0) == 10.0
+
+
+def doubled_by_itself():
+    """A linear function whose bwd gives the cotangent to the function again."""
+
+    @cr.custom_vjp
+    def double(x):
+        return x * 2.0
+
+    double.defvjp(lambda x: (x * 2.0, None), lambda _, g: (double(g),))
+    return double
+
+
+def test_forward_mode_through_a_bwd_that_calls_its_own_function():
+    double, x, t = doubled_by_itself(), np.array([0.3, 1.0]), np.array([1.0, -4.0])
+    assert np.array_equal(cr.jvp(double, (x,), (t,))[1], 2 * t)
+    assert np.array_equal(cr.jit(lambda x, t: cr.jvp(double, (x,), (t,))[1])(x, t), 2 * t)
+    assert np.array_equal(cr.linearize(double, x)[1](t), 2 * t)
+    assert np.array_equal(cr.jacobian(double, mode="forward")(x), 2 * np.eye(2))
+    assert np.allclose(cr.hessian(lambda x: np.sum(double(x) ** 2))(x), 8 * np.eye(2))
+
+
+def test_forward_mode_through_a_bwd_that_calls_a_checkpoint():
+    triple = cr.checkpoint(lambda g: 3.0 * g)
+
+    @cr.custom_vjp
+    def f(x):
+        return 3.0 * x
+
+    f.defvjp(lambda x: (3.0 * x, None), lambda _, g: (triple(g),))
+    assert float(cr.jvp(f, (2.0,), (5.0,))[1]) == 15.0
+
+
+def test_a_rule_within_a_batch_of_cotangents_is_refused():
+    double = doubled_by_itself()
+
+    @cr.custom_vjp
+    def f(x):
+        return x * 2.0
+
+    f.defvjp(lambda x: (x * 2.0, None), lambda _, g: (cr.vmap(double)(g),))
+    x = np.array([0.3, 1.0])
+    assert np.array_equal(cr.grad(lambda x: np.sum(f(x)))(x), [2.0, 2.0])
+    with pytest.raises(cr.TraceError, match="a function with a rule of its own") as caught:
+        cr.jvp(f, (x,), (x,))
+    assert "function: double" in str(caught.value)
+
+
+def test_a_forward_rule_that_gives_its_tangent_to_its_own_function_is_refused():
+    @cr.custom_jvp
+    def triple(x):
+        return 3.0 * x
+
+    triple.defjvp(lambda primals, tangents: (triple(*primals), triple(*tangents)))
+    assert float(cr.jvp(triple, (2.0,), (5.0,))[1]) == 15.0
+    with pytest.raises(cr.TraceError, match="a function with a rule of its own"):
+        cr.grad(triple)(2.0)

@@ -24,6 +24,7 @@ _HOMES = {
     "chainrule.nn.dense": "Dense",
     "chainrule.nn.maxout": "Maxout",
     "chainrule.nn.embedding": "Embedding",
+    "chainrule.nn.masking": "Masking",
     "chainrule.nn.shaping": "Flatten Identity Permute RepeatVector Reshape",
     "chainrule.nn.activation_layers": "Activation ELU LeakyReLU ReLU Softmax",
     "chainrule.nn.noise": (

@@ -34,6 +34,8 @@ class Activation(Layer):
         array([0., 2.], dtype=float32)
     """
 
+    supports_masking = True
+
     def __init__(self, activation: Any, **options: Any) -> None:
         super().__init__(**options)
         self.activation = get("activation", activation)
@@ -57,6 +59,8 @@ class ReLU(Layer):
         >>> cr.nn.ReLU(max_value=6.0)(np.array([-1.0, 9.0], np.float32))
         array([0., 6.], dtype=float32)
     """
+
+    supports_masking = True
 
     def __init__(
         self,
@@ -88,6 +92,8 @@ class LeakyReLU(Layer):
         array([-0.1,  2. ], dtype=float32)
     """
 
+    supports_masking = True
+
     def __init__(self, negative_slope: float = 0.1, **options: Any) -> None:
         super().__init__(**options)
         self.negative_slope = _slope("negative_slope", negative_slope)
@@ -112,6 +118,8 @@ class ELU(Layer):
         >>> cr.nn.ELU()(np.array([-1.0, 2.0], np.float32))
         array([-0.63212055,  2.        ], dtype=float32)
     """
+
+    supports_masking = True
 
     def __init__(self, alpha: float = 1.0, **options: Any) -> None:
         super().__init__(**options)
@@ -138,6 +146,8 @@ class Softmax(Layer):
         >>> cr.nn.Softmax()(x, mask=np.array([[True, True, False]]))
         array([[0.5, 0.5, 0. ]], dtype=float32)
     """
+
+    supports_masking = True
 
     def __init__(self, axis: Any = -1, **options: Any) -> None:
         super().__init__(**options)

@@ -119,6 +119,9 @@ class Attention(_Attention):
             output = np.where(truths(query_mask)[:, :, None], output, 0.0)
         return (output, weights) if return_attention_scores else output
 
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        return None if previous_mask is None else previous_mask[0]
+
     def _scores(self, query: Any, key: Any) -> Any:
         if self.score_mode == "dot":
             scores = query @ np.swapaxes(key, -1, -2)

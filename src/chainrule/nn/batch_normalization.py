@@ -20,8 +20,8 @@ class BatchNormalization(Normalization):
 
     While training, mean and variance (the population's, divided by n) are the batch's, and the
     moving ones follow: moving ← momentum · moving + (1 - momentum) · batch's. Otherwise, and in a
-    layer set to trainable=False, the moving ones are used. Rows that only fill a batch up, and
-    entries that a mask leaves out, count nowhere.
+    layer set to trainable=False or a part of one, the moving ones are used. Rows that only fill a
+    batch up, and entries that a mask leaves out, count nowhere.
 
     Args:
         axis: of the channels, which are kept apart.
@@ -48,6 +48,8 @@ class BatchNormalization(Normalization):
         >>> layer.moving_mean, layer.moving_variance
         (array([1.], dtype=float32), array([1.], dtype=float32))
     """
+
+    supports_masking = True
 
     def __init__(
         self,
@@ -106,7 +108,7 @@ class BatchNormalization(Normalization):
         axis = self.axis % inputs.ndim
         shape = tuple(n if a == axis else 1 for a, n in enumerate(inputs.shape))
         # No statistics of an empty batch: it leaves the moving ones as they are.
-        if training and self.trainable and inputs.size:
+        if training and inputs.size and not self.is_frozen():
             mean, variance = self._moments(inputs, axis, mask)
             old, new = self.momentum, 1.0 - self.momentum
             self.moving_mean = old * self.moving_mean + new * np.reshape(mean, -1)

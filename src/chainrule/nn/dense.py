@@ -34,6 +34,8 @@ class Dense(Layer):
                [3., 3.]], dtype=float32)
     """
 
+    supports_masking = True
+
     def __init__(
         self,
         units: int,

@@ -23,6 +23,7 @@ class Embedding(Layer):
         embeddings_initializer: first values.
         embeddings_regularizer: a penalty on the whole table.
         embeddings_constraint: applied after each update.
+        mask_zero: whether 0 stands for no entry: the layers that follow leave such steps out.
 
     Shapes: (batch, …) → (batch, …, output_dim); embeddings (input_dim, output_dim).
 
@@ -45,6 +46,7 @@ class Embedding(Layer):
         embeddings_initializer: Any = "uniform",
         embeddings_regularizer: Any = None,
         embeddings_constraint: Any = None,
+        mask_zero: bool = False,
         *,
         autocast: bool = False,
         **options: Any,
@@ -55,6 +57,8 @@ class Embedding(Layer):
         self.embeddings_initializer = get("initializer", embeddings_initializer)
         self.embeddings_regularizer = get("regularizer", embeddings_regularizer)
         self.embeddings_constraint = get("constraint", embeddings_constraint)
+        self.mask_zero = bool(mask_zero)
+        self.supports_masking = self.mask_zero
 
     def build(self, input_shape: Any) -> None:
         self.embeddings = self.add_weight(
@@ -81,6 +85,9 @@ class Embedding(Layer):
             # A negative id would count from the end; one that is too large is an error.
             ids = np.where(ids < 0, np.iinfo(ids.dtype).max, ids)
         return np.take(self.embeddings, ids, axis=0)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        return np.not_equal(inputs, 0) if self.mask_zero else None
 
     def _check(self, ids: np.ndarray) -> None:
         wrong = (ids < 0) | (ids >= self.input_dim)

@@ -58,6 +58,7 @@ class GlobalAveragePooling1D(_GlobalAverage):
         (None, 4)
     """
 
+    supports_masking = True
     rank = 1
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
@@ -68,6 +69,9 @@ class GlobalAveragePooling1D(_GlobalAverage):
         axes = self.axes()
         total = np.sum(inputs * counts, axis=axes, keepdims=self.keepdims)
         return total / np.maximum(np.sum(counts, axis=axes, keepdims=self.keepdims), 1.0)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        return None  # no steps are left
 
 
 @register("layer", "GlobalAvgPool2D")

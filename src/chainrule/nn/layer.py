@@ -15,12 +15,14 @@ from chainrule.base.registry import as_data, from_data, get, register, serialize
 from chainrule.base.trees import map_tree
 from chainrule.nn import pure
 from chainrule.nn.dtype import float_dtype
+from chainrule.nn.mask import with_masks
 from chainrule.nn.parts import WEIGHTS, Parts
 from chainrule.nn.pure import Variables
-from chainrule.nn.scope import Scope, current, read, write
+from chainrule.nn.scope import Scope, current, read, within, write
 from chainrule.nn.spec import check_inputs, chosen_options, shapes_of
 from chainrule.nn.symbolic import call_symbolically, is_symbolic
 from chainrule.nn.weight import Weight
+from chainrule.tracing.origin import announces
 
 _EAGER_SEEDS = itertools.count()
 
@@ -57,6 +59,7 @@ class Layer(Parts):
     """
 
     input_spec: Any = None
+    supports_masking = False  # whether `compute_mask` says what is masked in the output
 
     def __init__(
         self,
@@ -105,6 +108,16 @@ class Layer(Parts):
             f"{type(self).__name__} doesn't say what it computes",
             fix="define call(self, inputs) in the class",
         )
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        """The mask of the output, where `supports_masking` is true; the input's, unless overridden.
+
+        Args:
+            inputs: the first argument of the call.
+            previous_mask: its mask, (batch, steps), false where an entry doesn't count; None if all
+                count; a list for a list of inputs.
+        """
+        return previous_mask
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make a layer like this one, as plain data.
@@ -199,6 +212,11 @@ class Layer(Parts):
         scope = current()
         return None if scope is None else scope.rows
 
+    def is_frozen(self) -> bool:
+        """Whether this layer, or one that it is part of in this call, is set to trainable=False."""
+        scope = current()
+        return not self.trainable or (scope is not None and scope.frozen > 0)
+
     def __setattr__(self, name: str, value: Any) -> None:
         weights = self.__dict__.get(WEIGHTS)
         if weights is None:
@@ -229,19 +247,25 @@ class Layer(Parts):
         if scope is not None:
             return self._computed(inputs, options, scope)
         with Scope({}, training=bool(options.get("training"))) as alone:
+            alone.root = self
             output = self._computed(inputs, options, alone)
         for weight, value in alone.updates.items():
             weight.keep(value)
         return output
 
     def _computed(self, inputs: tuple[Any, ...], options: dict[str, Any], scope: Scope) -> Any:
+        masks = scope.masks.of(inputs)
         if self.autocast:
-            inputs = map_tree(self._cast, inputs)
+            given, inputs = inputs, map_tree(self._cast, inputs)
+            scope.masks.cast(given, inputs)
         shapes = shapes_of(inputs)
-        check_inputs(self.input_spec, self.name, shapes)
-        if not self.built:
-            self._build(shapes, scope)
-        output = self.call(*inputs, **chosen_options(type(self).call, options, scope.training))
+        options = with_masks(type(self).call, options, masks)
+        with within(self, scope):
+            check_inputs(self.input_spec, self.name, shapes)
+            if not self.built:
+                self._build(shapes, scope)
+            output = self.call(*inputs, **chosen_options(type(self).call, options, scope.training))
+            scope.masks.passed_on(self, inputs, [options.get("mask"), *masks], output)
         if self.activity_regularizer is not None:
             self.add_loss(self.activity_regularizer(output))
         if scope.watch is not None:
@@ -354,3 +378,16 @@ class Layer(Parts):
             (None, 5)
         """
         return pure.output_shape(self, input_shape)
+
+
+def _who(frame: Any) -> tuple[str, str]:
+    """What the layer of a call is called by the layer that it's part of, and its class."""
+    layer, outer = frame.f_locals["self"], frame.f_back
+    while outer is not None and outer.f_code is not frame.f_code:
+        outer = outer.f_back
+    parts = () if outer is None else outer.f_locals["self"].walk()
+    names = (path for path, part in parts if part is layer and path)
+    return next(names, layer.name), type(layer).__name__
+
+
+announces(Layer._computed, _who)

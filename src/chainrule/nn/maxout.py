@@ -42,6 +42,8 @@ class Maxout(Layer):
                [2.]])
     """
 
+    supports_masking = True
+
     def __init__(
         self,
         units: int,

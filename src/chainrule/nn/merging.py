@@ -12,6 +12,7 @@ from chainrule.base.errors import ArgumentError, ShapeError
 from chainrule.base.registry import register
 from chainrule.nn.arguments import axis_in
 from chainrule.nn.layer import Layer
+from chainrule.nn.mask import is_there
 
 
 class Merge(Layer):
@@ -45,12 +46,21 @@ class Merge(Layer):
 class _EntryByEntry(Merge):
     """One operation between all inputs, entry by entry; sizes of 1 are repeated."""
 
+    supports_masking = True
+
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)
         try:
             np.broadcast_shapes(*(shape[1:] for shape in self._aligned(input_shape)))
         except ValueError:
             self.refuse(input_shape, "sizes have to be equal, or 1, axis by axis")
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        """What counts in any of the inputs; all, if one of them has no mask."""
+        masks = previous_mask or [None]
+        if any(mask is None for mask in masks):
+            return None
+        return functools.reduce(np.logical_or, masks)
 
     def _aligned(self, shapes: Any) -> list[tuple[int, ...]]:
         """Shapes of one rank: missing axes come right behind the batch."""
@@ -175,6 +185,8 @@ class Concatenate(Merge):
         (None, 4, 5)
     """
 
+    supports_masking = True
+
     def __init__(self, axis: int = -1, **options: Any) -> None:
         super().__init__(**options)
         self.axis = int(axis)
@@ -188,6 +200,20 @@ class Concatenate(Merge):
 
     def call(self, inputs: Any) -> Any:
         return np.concatenate(inputs, axis=self.axis)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        """Steps that count in any of the inputs; along the steps, those of each."""
+        if not is_there(previous_mask):
+            return None
+        parts = []
+        for x, mask in zip(inputs, previous_mask, strict=True):
+            if mask is None:
+                parts.append(np.ones(np.shape(x), bool))
+            elif np.ndim(mask) < np.ndim(x):
+                parts.append(np.logical_or(mask[..., None], np.zeros(np.shape(x), bool)))
+            else:
+                parts.append(mask)
+        return np.any(np.concatenate(parts, axis=self.axis), axis=-1)
 
 
 @register("layer")
@@ -207,6 +233,7 @@ class Dot(Merge):
         array([[11.]], dtype=float32)
     """
 
+    supports_masking = True
     least = most = 2
 
     def __init__(self, axes: Any, normalize: bool = False, **options: Any) -> None:
@@ -224,6 +251,9 @@ class Dot(Merge):
         a, b = self._axes(*input_shape)
         if input_shape[0][a] != input_shape[1][b]:
             self.refuse(input_shape, f"their axes {a} and {b} need the same size")
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        return None
 
     def _axes(self, x: Any, y: Any) -> tuple[int, int]:
         a, b = self.axes if isinstance(self.axes, tuple) else (self.axes, self.axes)

@@ -24,6 +24,8 @@ class Random(Layer):
         seed: a number mixed into the seed of the call, which decides everything without it.
     """
 
+    supports_masking = True
+
     def __init__(self, seed: int | None = None, **options: Any) -> None:
         super().__init__(**options)
         self.seed = None if seed is None else whole_number("seed", seed, least=0)

@@ -50,6 +50,8 @@ class LayerNormalization(Normalization):
                [-1.,  1.]], dtype=float32)
     """
 
+    supports_masking = True
+
     def __init__(
         self,
         axis: Any = -1,
@@ -115,6 +117,8 @@ class GroupNormalization(Normalization):
         >>> layer(np.array([[1.0, 3.0, 10.0, 30.0]]))
         array([[-1.,  1., -1.,  1.]], dtype=float32)
     """
+
+    supports_masking = True
 
     def __init__(
         self,

@@ -10,6 +10,7 @@ from chainrule.base.errors import ArgumentError
 from chainrule.base.keys import key_of
 from chainrule.ir.types import ArrayType
 from chainrule.nn.infer import Inference
+from chainrule.nn.mask import Masks
 from chainrule.nn.scope import Scope
 from chainrule.nn.spec import map_shapes, with_batch
 
@@ -19,11 +20,12 @@ _BATCH = 2  # the size of the batch where only shapes are wanted
 
 
 class Forward(NamedTuple):
-    """What one call leaves: the output, the state, and the losses that layers have added."""
+    """What one call leaves: the output, the state, the losses that layers have added, masks."""
 
     output: Any
     state: dict[str, Any]
     losses: tuple[Any, ...]
+    masks: Masks
 
 
 def init(layer: Any, seed: int, input_shape: Any) -> dict[str, dict[str, Any]]:
@@ -59,7 +61,7 @@ def output_types(layer: Any, shapes: Any, training: bool = False) -> Any:
     inference = Inference()
     inputs = map_shapes(lambda shape: inference.value(ArrayType(shape, layer.dtype)), shapes)
     scope = Scope({}, make=lambda w: inference.value(ArrayType(w.shape, w.dtype)))
-    scope.training = training
+    scope.training, scope.root = training, layer
 
     def output() -> Any:
         with scope:
@@ -108,12 +110,12 @@ def forward(
         _refuse_paths(layer, set(weights), set(values))
     key = key_of(seed) if isinstance(seed, int) else seed
     scope = Scope({w: values[path] for path, w in weights.items()}, training, key, rows)
-    scope.watch = watch
+    scope.watch, scope.root = watch, layer
     scope.given = dict(given or {})
     with scope:
         output = layer(*inputs)
     after = {path: scope.updates.get(weights[path], value) for path, value in state.items()}
-    return Forward(output, after, tuple(scope.losses))
+    return Forward(output, after, tuple(scope.losses), scope.masks)
 
 
 def _refuse_paths(layer: Any, expected: set[str], given: set[str]) -> None:

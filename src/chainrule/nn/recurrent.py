@@ -8,6 +8,7 @@ import numpy as np
 
 from chainrule.base.errors import ArgumentError, ShapeError
 from chainrule.base.registry import get, register
+from chainrule.base.trees import flatten, map_tree
 from chainrule.nn.cell import Cell
 from chainrule.nn.layer import Layer
 from chainrule.nn.scope import current
@@ -28,6 +29,9 @@ class RNN(Layer):
         return_sequences: return the outputs of all steps, not only the last.
         return_state: return the last states too: (outputs, *states).
         go_backwards: begin with the last step; the outputs are in the order they are made.
+        stateful: refused: a call's states are handed to the next one with initial_state.
+        unroll: write the steps out one after the other instead of a loop: the same numbers, longer
+            to compile.
         zero_output_for_mask: give 0 for steps that are masked out, not the last output again.
 
     Shapes: (batch, steps, features) → (batch, size), or (batch, steps, size). A call also takes
@@ -48,12 +52,16 @@ class RNN(Layer):
         array([1., 3., 7.], dtype=float32)
     """
 
+    supports_masking = True
+
     def __init__(
         self,
         cell: Any,
         return_sequences: bool = False,
         return_state: bool = False,
         go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
         *,
         zero_output_for_mask: bool = False,
         **options: Any,
@@ -69,6 +77,15 @@ class RNN(Layer):
         self.return_sequences = bool(return_sequences)
         self.return_state = bool(return_state)
         self.go_backwards = bool(go_backwards)
+        if stateful:
+            raise ArgumentError(
+                f"the layer {self.name!r} can't keep states between calls: a network is a function",
+                {"stateful": stateful},
+                "make it with return_state=True, and give the states to the next call:\n"
+                "y, *states = layer(x, initial_state=states)",
+            )
+        self.stateful = False
+        self.unroll = bool(unroll)
         self.zero_output_for_mask = bool(zero_output_for_mask)
         own = isinstance(self.cell, Cell)
         self.input_spec = InputSpec(ndim=3) if own else InputSpec(min_ndim=3)
@@ -111,12 +128,17 @@ class RNN(Layer):
                 new = [np.where(counts, n, o) for n, o in zip(new, old, strict=True)]
             return (new, output if carried else ()), output if self.return_sequences else None
 
-        (states, last), ys = scan(body, (states, first), rows, reverse=self.go_backwards)
+        loop = _written_out if self.unroll else scan
+        (states, last), ys = loop(body, (states, first), rows, reverse=self.go_backwards)
         if self.return_sequences:
             output = np.swapaxes(ys[::-1] if self.go_backwards else ys, 0, 1)
         else:
             output = last if carried else states[0]
         return (output, *states) if self.return_state else output
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        kept = previous_mask if self.return_sequences else None
+        return [kept, *(None for _ in self.sizes())] if self.return_state else kept
 
     def _start(self, given: Any, batch: int) -> list[Any]:
         """The first states."""
@@ -163,6 +185,15 @@ class RNN(Layer):
                 "its shape has to be (batch, steps)",
             )
         return np.swapaxes(mask.astype(bool), 0, 1)[:, :, None]
+
+
+def _written_out(body: Any, carry: Any, rows: Any, reverse: bool) -> tuple[Any, Any]:
+    """What `scan` computes, step after step."""
+    steps = len(flatten(rows)[0][0])
+    ys: list[Any] = [None] * steps
+    for k in reversed(range(steps)) if reverse else range(steps):
+        carry, ys[k] = body(carry, map_tree(lambda a, k=k: a[k], rows))
+    return carry, np.stack(ys) if ys and ys[0] is not None else None
 
 
 class OfCell(RNN):

@@ -26,6 +26,7 @@ class SimpleRNN(OfCell):
         return_sequences: return the outputs of all steps, not only the last.
         return_state: return the last state too: (outputs, h).
         go_backwards: begin with the last step; the outputs are in the order they are made.
+        stateful, unroll: as for `RNN`.
         seed: a number mixed into the seed of the call.
 
     Shapes: (batch, steps, features) → (batch, units), or (batch, steps, units). A call also takes
@@ -60,6 +61,8 @@ class SimpleRNN(OfCell):
         return_sequences: bool = False,
         return_state: bool = False,
         go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
         *,
         seed: int | None = None,
         **options: Any,
@@ -87,6 +90,8 @@ class SimpleRNN(OfCell):
             return_sequences,
             return_state,
             go_backwards,
+            stateful,
+            unroll,
             activity_regularizer=activity_regularizer,
             **options,
         )
@@ -115,6 +120,7 @@ class LSTM(OfCell):
         return_sequences: return the outputs of all steps, not only the last.
         return_state: return the last states too: (outputs, h, c).
         go_backwards: begin with the last step; the outputs are in the order they are made.
+        stateful, unroll: as for `RNN`.
 
     Shapes: (batch, steps, features) → (batch, units), or (batch, steps, units). A call also takes
     `initial_state` and `mask`, as for `RNN`. Weights, with the gates i, f, c, o side by side:
@@ -152,6 +158,8 @@ class LSTM(OfCell):
         return_sequences: bool = False,
         return_state: bool = False,
         go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
         **options: Any,
     ) -> None:
         cell = LSTMCell(
@@ -179,6 +187,8 @@ class LSTM(OfCell):
             return_sequences,
             return_state,
             go_backwards,
+            stateful,
+            unroll,
             activity_regularizer=activity_regularizer,
             **options,
         )
@@ -207,6 +217,7 @@ class GRU(OfCell):
         return_sequences: return the outputs of all steps, not only the last.
         return_state: return the last state too: (outputs, h).
         go_backwards: begin with the last step; the outputs are in the order they are made.
+        stateful, unroll: as for `RNN`.
         reset_after: whether r comes after the product, with a bias of its own, or before it.
 
     Shapes: (batch, steps, features) → (batch, units), or (batch, steps, units). A call also takes
@@ -245,6 +256,8 @@ class GRU(OfCell):
         return_sequences: bool = False,
         return_state: bool = False,
         go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
         *,
         reset_after: bool = True,
         **options: Any,
@@ -274,6 +287,8 @@ class GRU(OfCell):
             return_sequences,
             return_state,
             go_backwards,
+            stateful,
+            unroll,
             activity_regularizer=activity_regularizer,
             **options,
         )

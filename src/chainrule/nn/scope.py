@@ -7,10 +7,12 @@ reads `self.kernel` gets them from there, one that assigns `self.moving_mean` le
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from chainrule.base.errors import ArgumentError
+from chainrule.base.errors import ArgumentError, ChainruleError
+from chainrule.nn.mask import Masks
 from chainrule.nn.weight import Weight
 from chainrule.ops.draw_keys import fold_in
 
@@ -45,6 +47,9 @@ class Scope:
         self.updates: dict[Weight, Any] = {}
         self.losses: list[Any] = []
         self.draws = 0
+        self.masks = Masks()
+        self.root: Any = None  # the layer that was called from outside: where paths begin
+        self.frozen = 0  # how many of the layers whose calls are open are set to trainable=False
         self.given: dict[int, Any] = {}  # id of a layer → what stands for its input times kernel
 
     def __enter__(self) -> Scope:
@@ -97,6 +102,33 @@ def current() -> Scope | None:
     """The innermost open scope of this thread."""
     scopes = _open()
     return scopes[-1] if scopes else None
+
+
+@contextmanager
+def within(layer: Any, scope: Scope) -> Iterator[None]:
+    """While a layer computes: the parts of a frozen one are frozen, and errors say where they are.
+
+    The innermost layer names itself; the line stays the user's.
+    """
+    scope.frozen += not layer.trainable
+    try:
+        yield
+    except ChainruleError as error:
+        error.facts.setdefault("layer", _called(layer, scope))
+        raise
+    except Exception as error:
+        if hasattr(error, "add_note") and not getattr(error, "__notes__", ()):
+            error.add_note(f"in the layer {_called(layer, scope)}")
+        raise
+    finally:
+        scope.frozen -= not layer.trainable
+
+
+def _called(layer: Any, scope: Scope) -> str:
+    """A layer's path and class, such as "encoder/dense_1 (Dense)"."""
+    parts = () if scope.root is None else scope.root.walk()
+    path = next((path for path, part in parts if part is layer), "")
+    return f"{path or layer.name} ({type(layer).__name__})"
 
 
 def read(weight: Weight) -> Any:

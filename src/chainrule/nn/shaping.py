@@ -25,6 +25,8 @@ class Identity(Layer):
         array([1., 1.], dtype=float32)
     """
 
+    supports_masking = True
+
     def call(self, inputs: Any) -> Any:
         return inputs
 

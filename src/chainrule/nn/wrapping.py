@@ -10,6 +10,7 @@ from chainrule.base.errors import ArgumentError
 from chainrule.base.registry import deserialize, get, register, serialize
 from chainrule.nn.arguments import one_of
 from chainrule.nn.layer import Layer
+from chainrule.nn.mask import takes_mask
 from chainrule.nn.recurrent import RNN
 from chainrule.nn.scope import current
 from chainrule.nn.spec import InputSpec
@@ -38,6 +39,8 @@ class Bidirectional(Layer):
         >>> layer.compute_output_shape((None, 10, 3))
         (None, 10, 8)
     """
+
+    supports_masking = True
 
     def __init__(
         self,
@@ -107,6 +110,10 @@ class Bidirectional(Layer):
         output = self._merged(y, z)
         return (output, *states) if self.return_state else output
 
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        kept = previous_mask if self.return_sequences else None
+        return [kept, kept] if self.merge_mode is None else kept
+
     def _merged(self, y: Any, z: Any) -> Any:
         if self.merge_mode == "concat":
             return np.concatenate([y, z], axis=-1)
@@ -153,6 +160,8 @@ class TimeDistributed(Layer):
         (None, 10, 12)
     """
 
+    supports_masking = True
+
     def __init__(self, layer: Any, **options: Any) -> None:
         super().__init__(**options)
         self.layer = get("layer", layer)
@@ -163,7 +172,7 @@ class TimeDistributed(Layer):
         scope = current()
         rows = None if scope is None else scope.rows
         options: dict[str, Any] = {"training": training}
-        if mask is not None:
+        if mask is not None and takes_mask(self.layer):
             options["mask"] = np.reshape(mask, (batch * steps, *np.shape(mask)[2:]))
         if scope is not None and rows is not None:
             scope.rows = np.repeat(rows, steps)

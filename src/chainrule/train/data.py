@@ -169,8 +169,9 @@ def refuse_strange(array: np.ndarray, name: str, where: str, first_row: int = 0)
     Raises:
         DomainError: names the array, the row and the column.
     """
-    if np.isfinite(np.sum(array, dtype=np.float64)) or np.all(np.isfinite(array)):
-        return
+    with np.errstate(over="ignore", invalid="ignore"):  # a sum tells in one sweep, if it is finite
+        if np.isfinite(np.sum(array)) or np.all(np.isfinite(array)):
+            return
     place = np.argwhere(~np.isfinite(array))[0].tolist()
     value = array[tuple(place)]
     facts: dict[str, Any] = {"array": name, "row": place[0] + first_row}

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
-from chainrule.base.errors import ArgumentError
+from chainrule.base.registry import look_up
 
 
 class History:
@@ -57,51 +56,13 @@ class History:
             file: where to save the picture (.png, .svg, .pdf).
 
         Returns:
-            The matplotlib figure; its `.data` holds the numbers that are drawn.
+            A plot: its `.data` holds the numbers that are drawn, `.figure` is matplotlib's, and it
+            shows itself in notebooks.
 
         Raises:
             ArgumentError: matplotlib isn't installed, or a name isn't known.
         """
-        try:
-            figure_module = importlib.import_module("matplotlib.figure")
-            importlib.import_module("matplotlib.backends.backend_agg")
-        except ImportError:
-            raise ArgumentError(
-                "drawing needs matplotlib, which is not installed",
-                fix='pip install "chainrule[plot]"',
-            ) from None
-        chosen = self._panels(names)
-        figure = figure_module.Figure(figsize=(5.2 * len(chosen), 3.6), layout="constrained")
-        drawn: dict[str, list[Any]] = {}
-        for axes, name in zip(
-            figure.subplots(1, len(chosen), squeeze=False)[0], chosen, strict=True
-        ):
-            for key, label, style in ((name, "training", "-"), (f"val_{name}", "validation", "--")):
-                if key in self.history:
-                    drawn[key] = self.history[key]
-                    steps = [epoch + 1 for epoch in self.epoch]
-                    mark = "o" if len(steps) < 3 else None
-                    axes.plot(steps, self.history[key], style, label=label, marker=mark)
-            axes.set_xlabel("epoch")
-            axes.set_title(name.replace("_", " "))
-            axes.xaxis.get_major_locator().set_params(integer=True)
-            axes.grid(alpha=0.25)
-            axes.spines[["top", "right"]].set_visible(False)
-            axes.legend(frameon=False)
-        figure.data = {"epoch": self.epoch, **drawn}
+        plot = look_up("plot", "history")(self, names)
         if file is not None:
-            figure.savefig(file, dpi=150)
-        return figure
-
-    def _panels(self, names: Any) -> list[str]:
-        if names is None:
-            skipped = ("learning_rate", "seconds")
-            return [n for n in self.history if not n.startswith("val_") and n not in skipped]
-        chosen = [names] if isinstance(names, str) else list(names)
-        for name in chosen:
-            if name not in self.history:
-                raise ArgumentError(
-                    "the history has no such curve",
-                    {"asked": name, "known": ", ".join(self.history)},
-                )
-        return chosen
+            plot.save(file)
+        return plot

@@ -47,13 +47,13 @@ class Meters:
         for name, value in zip(self.losses, outcome.losses, strict=True):
             if name is not None:
                 after[name] = sums[name] + value * rows
-        for row, y, output, weights in zip(
-            self.metrics, batch.y, outcome.outputs, batch.weights, strict=True
+        for row, y, output, weights, counts in zip(
+            self.metrics, batch.y, outcome.outputs, batch.weights, outcome.counted, strict=True
         ):
             for name, metric, weighted in row:
                 chosen = weights if weighted else None
-                if batch.rows is not None:
-                    chosen = batch.rows if chosen is None else chosen * batch.rows
+                if counts is not None:
+                    chosen = counts if chosen is None else both(chosen, counts)
                 after[name] = metric.update(sums[name], y, output, chosen)
         return after
 
@@ -73,6 +73,15 @@ class Meters:
 
 def _all_of(part: Part) -> list[tuple[Any, bool]]:
     return [(m, False) for m in part.metrics] + [(m, True) for m in part.weighted_metrics]
+
+
+def both(weights: Any, counts: Any) -> Any:
+    """Weights of samples, or of their entries, times what counts."""
+    rank = max(np.ndim(weights), np.ndim(counts))
+    some, others = (
+        np.reshape(a, (*np.shape(a), *(1,) * (rank - np.ndim(a)))) for a in (weights, counts)
+    )
+    return some * others
 
 
 def _named(metric: Any, output: str) -> str:

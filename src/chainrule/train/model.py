@@ -41,6 +41,8 @@ class Model(Layer):
         ((5, 1), (5, 3))
     """
 
+    supports_masking = True  # its layers hand masks on among each other
+
     def __init__(self, inputs: Any = None, outputs: Any = None, **options: Any) -> None:
         super().__init__(**options)
         self.graph = None if inputs is None and outputs is None else Graph(inputs, outputs)
@@ -62,6 +64,9 @@ class Model(Layer):
         if self.graph is None:
             return super().call(inputs)
         return self.graph.compute(inputs)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        return None  # its outputs have the masks that its layers gave them
 
     def get_config(self) -> dict[str, Any]:
         if self.graph is None:

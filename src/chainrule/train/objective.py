@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.nn import pure
+from chainrule.nn.mask import counted
 from chainrule.train.compiled import Part, leaves
 
 
@@ -25,11 +26,16 @@ class Batch(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a forward pass gives besides the loss: the state, the outputs, each output's loss."""
+    """What a forward pass gives besides the loss.
+
+    Fields: the state; the outputs; each output's loss; and for each output 1 where it counts and 0
+    for padding and what is masked out, None if all of it counts.
+    """
 
     state: Any
     outputs: list[Any]
     losses: list[Any]
+    counted: list[Any]
 
 
 class Objective:
@@ -72,9 +78,12 @@ class Objective:
             watch=watch,
         )
         outputs = leaves(done.output)
+        counts = [counted(batch.rows, done.masks.of(output)) for output in outputs]
         losses = [
-            None if part.loss is None else part.loss(y, output, w, rows=batch.rows)
-            for part, y, output, w in zip(self.parts, batch.y, outputs, batch.weights, strict=True)
+            None if part.loss is None else part.loss(y, output, w, rows=rows)
+            for part, y, output, w, rows in zip(
+                self.parts, batch.y, outputs, batch.weights, counts, strict=True
+            )
         ]
         terms = [
             loss * np.asarray(part.weight, loss.dtype) if part.weight != 1 else loss
@@ -87,7 +96,7 @@ class Objective:
         for path, penalty in self.penalties.items():
             if path in parameters:
                 total = total + penalty(parameters[path])
-        return total, Outcome(done.state, outputs, losses)
+        return total, Outcome(done.state, outputs, losses, counts)
 
     def constrained(self, parameters: Any) -> Any:
         """The parameters after an update, each through its constraint."""

@@ -84,7 +84,7 @@ def table_chunks(
         for batch in csv.open_csv(place, parse_options=parse, convert_options=convert):
             for start in range(0, batch.num_rows, rows):
                 yield _columns(batch.slice(start, rows))
-    except arrow.ArrowInvalid as error:
+    except (arrow.ArrowInvalid, UnicodeDecodeError) as error:
         raise ArgumentError(
             f"{place.name} isn't a table that can be read",
             {"reason": str(error).split("\n")[0][:200]},

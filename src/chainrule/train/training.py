@@ -8,21 +8,24 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.base.trees import flatten
+from chainrule.base.settings import current, settings
+from chainrule.base.trees import flatten, map_tree
 from chainrule.run.jit import jit
 from chainrule.train.blocked import BLOCK, First, blocked_training, first_layer
 from chainrule.train.callback import Callback
 from chainrule.train.divergence import refuse_divergence
 from chainrule.train.epoch import Carry, training
 from chainrule.train.history import History
+from chainrule.train.memory import Memory
 from chainrule.train.prepare import Setting, compiled_of
 from chainrule.train.progress import Progress
 from chainrule.train.source import Chunk
 
 _WATCHED_SECONDS = 0.2  # how long a native call may take while someone watches
 _QUIET_SECONDS = 5.0  # and while nobody does: what Ctrl-C may cost
-_COPY_SHARE = 0.02  # the part of a call's time that handing the weights over may take
-_COPY_RATE = 2e9  # bytes a second, a careful guess
+_MOVE_SHARE = 0.02  # the part of a call's time that writing the weights elsewhere may take
+_MOVE_RATE = 1e10  # bytes a second, a careful guess
+_LARGE_BYTES = 1 << 20  # of a carry, from which on its memory is used again
 
 
 class Training:
@@ -41,6 +44,7 @@ class Training:
         self.model, self.how, self.source, self.seed = model, how, source, seed
         self.optimizer = compiled.optimizer
         variables = model.variables
+        self.weights = model.weights_by_path()
         slots = model.optimizer_state
         if slots is None:
             slots = self.optimizer.init(variables["parameters"])
@@ -49,7 +53,13 @@ class Training:
         self.blocked = first is not None
         key = ("train", how.objective, source.plan, self.blocked)
         self.program = compiled.kept(key, lambda: jit(self._steps(first)))
-        self.pace = _Pace(by_batch, _bytes(self.carry), BLOCK if self.blocked else 1)
+        carried = _bytes(self.carry)
+        self.memory, self.large = Memory(), carried >= _LARGE_BYTES
+        # What a step takes is known from the last time, where there was one like it.
+        self.pace = compiled.kept(
+            ("pace", key, by_batch, current()),
+            lambda: _Pace(by_batch, carried, BLOCK if self.blocked else 1),
+        )
         self.position = (0, 0)
         self.callbacks: Sequence[Callback] = ()
         self.history = History()
@@ -64,9 +74,8 @@ class Training:
 
     def hand_over(self) -> None:
         """Give the model the values that the training has reached."""
-        weights = self.model.weights_by_path()
         for path, value in (*self.carry.parameters.items(), *self.carry.state.items()):
-            weights[path].value = np.asarray(value)
+            self.weights[path].value = np.asarray(value)
         self.model.optimizer_state = self.carry.optimizer
 
     def finish(self) -> None:
@@ -77,10 +86,9 @@ class Training:
 
     def take_over(self) -> None:
         """Go on from the model's values, which a callback may have changed."""
-        weights = self.model.weights_by_path()
         self.carry = self.carry._replace(
-            parameters={path: weights[path].kept() for path in self.carry.parameters},
-            state={path: weights[path].kept() for path in self.carry.state},
+            parameters={path: self.weights[path].kept() for path in self.carry.parameters},
+            state={path: self.weights[path].kept() for path in self.carry.state},
             optimizer=self.model.optimizer_state,
         )
 
@@ -146,8 +154,16 @@ class Training:
             self._tell(callbacks, epoch, step)
 
     def run_steps(self, carry: Carry, chunk: Chunk, start: int, stop: int, key: np.ndarray) -> Any:
-        """One native call: the carry after it, the step it stopped at, whether all was finite."""
-        return self.program(
+        """One native call: the carry after it, the step it stopped at, whether all was finite.
+
+        Gradients too small for all their digits would slow it down, and change no weight.
+        """
+        said = current().flush_denormals
+        with settings(flush_denormals=True if said is None else said):
+            return self._run_steps(carry, chunk, start, stop, key)
+
+    def _run_steps(self, carry: Carry, chunk: Chunk, start: int, stop: int, key: np.ndarray) -> Any:
+        given = (
             carry,
             chunk.data,
             chunk.order,
@@ -158,6 +174,11 @@ class Training:
             key,
             self.plain_rate(),
         )
+        if not self.large:
+            return self.program(*given)
+        # The carry that a call begins with stays whole, for Ctrl-C and for a loss that diverges.
+        out = (self.memory.like(carry), np.empty((), np.int64), np.empty((), bool))
+        return map_tree(lambda a: a if a.ndim else a[()], self.program(*given, out=out))
 
     def _tell(self, callbacks: Sequence[Callback], epoch: int, step: int) -> None:
         if self.pace.single:
@@ -192,7 +213,7 @@ class _Pace:
     def __init__(self, single: bool, handed: int, block: int) -> None:
         self.single = single
         self.block = block  # calls begin and end at multiples of this
-        self.least = handed / _COPY_RATE / _COPY_SHARE  # seconds
+        self.least = handed / _MOVE_RATE / _MOVE_SHARE  # seconds
         self.each: float | None = None  # seconds of one step
 
     def stop(self, step: int, watched: bool) -> int:

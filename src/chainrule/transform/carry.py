@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -34,13 +35,35 @@ class Carry:
         if self.counted:
             self.tails = [tail.removeprefix("[1]") for tail in self.tails]
 
-    def stage(self, flat: Callable[..., Any], more: list[ArrayType]) -> Staged:
+    def stage(
+        self,
+        flat: Callable[..., Any],
+        more: list[ArrayType],
+        labels: Sequence[str | None] = (),
+    ) -> Staged:
         """The body, which returns (carry, y), as a program."""
         while True:  # types only ever widen
             try:
-                return stage_body(flat, [*self.kinds, *more], self.caller, self._settle)
+                kinds = [*self.kinds, *more]
+                return stage_body(flat, kinds, self.caller, self._settle, labels)
             except _Widened:
                 continue
+
+    def labels(self, body: Callable[..., Any], rows: Sequence[str] = ()) -> list[str | None]:
+        """The user's names for what the body is given: the leaves of the carry, then of the rows.
+
+        Args:
+            body: the user's function.
+            rows: the places of the leaves of its second argument.
+        """
+        try:
+            names = list(inspect.signature(body).parameters)
+        except (TypeError, ValueError):  # nothing that says what its arguments are called
+            names = []
+        tails = [[""], self.tails[1:]] if self.counted else [self.tails, list(rows)]
+        pairs = zip(names, tails, strict=False)
+        found: list[str | None] = [name + tail for name, each in pairs for tail in each]
+        return found if len(found) == sum(map(len, tails)) else []
 
     def _settle(self, leaves: list[Any], tree: Any) -> list[Any]:
         returned = _child(tree, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -184,7 +185,7 @@ def scan(
             )
         return result
 
-    step.__name__ = getattr(body, "__name__", "body")
+    functools.update_wrapper(step, body)
     return _scan("scan", step, init, rows, row_tree, row_kinds, steps, reverse)
 
 
@@ -206,7 +207,8 @@ def _scan(
         return step(unflatten(tree, values[:count]), unflatten(row_tree, values[count:]))
 
     flat.__name__ = step.__name__
-    staged = carry.stage(flat, row_kinds)
+    tails = paths(unflatten(row_tree, rows))
+    staged = carry.stage(flat, row_kinds, carry.labels(step, tails))
     if not staged.leaves:
         return unflatten(staged.tree, [])
     start, steps = start_of(leaves, carry.kinds), len(leaves)
@@ -298,13 +300,13 @@ def fori_loop(lo: Any, hi: Any, body: Callable[[Any, Any], Any], init: Any) -> A
         i, value = pair
         return i + 1, body(i, value)
 
-    step.__name__ = getattr(body, "__name__", "body")
+    functools.update_wrapper(step, body)
     if type(lo) is int and type(hi) is int:
 
         def indexed(pair: Any, _: Any) -> Any:
             return step(pair), None
 
-        indexed.__name__ = step.__name__
+        functools.update_wrapper(indexed, body)
         count = max(0, hi - lo)
         return _scan("fori_loop", indexed, (lo, init), [], flatten(None)[1], [], count, False)[0][1]
     return _while("fori_loop", lambda pair: pair[0] < hi, step, (lo, init))[1]
@@ -354,8 +356,9 @@ def _while(caller: str, cond: Callable[[Any], Any], body: Callable[[Any], Any], 
 
     flat.__name__ = getattr(body, "__name__", "body")
     flat_cond.__name__ = getattr(cond, "__name__", "cond")
-    staged = carry.stage(flat, [])
-    test = stage_body(flat_cond, carry.kinds, caller)
+    labels = carry.labels(body)
+    staged = carry.stage(flat, [], labels)
+    test = stage_body(flat_cond, carry.kinds, caller, labels=labels)
     start = start_of(leaves, carry.kinds)
     found = apply(
         control.while_,

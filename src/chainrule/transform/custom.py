@@ -28,6 +28,7 @@ from chainrule.transform.forward import ForwardTrace
 from chainrule.transform.linear import nonlinear_row
 from chainrule.transform.reverse import pull
 from chainrule.transform.site import (
+    LinearMap,
     Site,
     body_leaves,
     cotangent_tree,
@@ -285,7 +286,7 @@ class custom_vjp(_Custom):
         site = Site(lambda args: self.f(*self.join(fixed, args)), varying, self.f)
         return site.run(
             call_with_reverse, lambda body: self.forward(site, body, fixed),
-            lambda body: self.reverse(site, body, fixed),
+            lambda body: self.reverse(site, body, fixed), self.caller,
         )  # fmt: skip
 
     def reverse(self, site: Site, body: Body, fixed: list[Any]) -> Callable[..., Any]:
@@ -315,14 +316,14 @@ class custom_vjp(_Custom):
         reverse = self.reverse(site, body, fixed)
 
         def forward(tangents: Sequence[Any], *xs: Any) -> tuple[Any, ...]:
-            stage = StageTrace()
+            stage = LinearMap()
             gs = [stage.abstract(tangent_type(body.leaves[k])) for k in body.places]
             try:
                 found = reverse(gs, *xs)
             finally:
                 stage.open = False
             _check_linear(
-                stage, 0, "custom_vjp", "bwd isn't linear in g, so forward mode can't use it"
+                stage, 0, self.caller, "bwd isn't linear in g, so forward mode can't use it"
             )
             seeds = [
                 (g.mark, t)
@@ -373,6 +374,13 @@ def _stages(values: Sequence[Any]) -> Iterator[StageTrace]:
 
 def _check_linear(stage: StageTrace, start: int, caller: str, problem: str) -> None:
     row = nonlinear_row(stage, start)
+    if row is not None and "callee" in row.params:
+        raise TraceError(
+            f"{caller}: the rule gives a tangent or cotangent to a function with a rule of its own",
+            {"function": row.params["callee"].name},
+            "a rule doesn't tell whether its function is linear: write what it computes instead",
+            where=row.place,
+        )
     if row is not None:
         raise TraceError(
             f"{caller}: {problem}",

@@ -21,6 +21,7 @@ from chainrule.ir.types import ArrayType
 from chainrule.ops.control import output_types
 from chainrule.tracing.body import StagedBody, free
 from chainrule.tracing.record import FIELDS, RecordTrace
+from chainrule.tracing.recording import RECORDING, going_again
 from chainrule.tracing.stage import StageTrace, close, evaluate
 from chainrule.tracing.trace import Trace
 from chainrule.tracing.tracer import Tracer
@@ -40,6 +41,7 @@ _DERIVED: WeakKeyDictionary[Program, dict[Any, Any]] = WeakKeyDictionary()
 def remembered(program: Program, key: Any, make: Callable[[], Any]) -> Any:
     """What was derived from a program once already."""
     known = _DERIVED.setdefault(program, {})
+    key = key, RECORDING.finite
     if key not in known:
         known[key] = make()
     return known[key]
@@ -136,7 +138,21 @@ def _pushed(body: Program, flags: Flags, outs: Flags) -> Freed:
         trace.open = stage.open = False
     values = [value for value, _ in pairs]
     inputs = [*xs, *(t for t in ts if t is not None)]
-    return free(close(stage, inputs, [*values, *where_true(tangents, outs)], body.name))
+    labels = [var.label for var in body.inputs]
+    results = [*values, *where_true(tangents, outs)]
+    return free(close(stage, inputs, results, body.name, labels=labels))
+
+
+def in_place(program: Program, leaves: Sequence[Any]) -> list[Any]:
+    """What a program computes, each equation recorded at the user's line that it came from."""
+    places = iter([*(equation.place for equation in program.equations), None])
+
+    def onward(_: Equation | None = None) -> None:
+        RECORDING.origin = next(places)
+
+    with going_again():
+        onward()
+        return evaluate(program, *leaves, after=onward)
 
 
 # ---- cotangents ----------------------------------------------------------------------------------
@@ -176,7 +192,7 @@ def _pulled(body: Program, flags: Flags, outs: Flags, consts: int, carry: int) -
     back = StagedBody()
     known.quiet = back.quiet = body.quiet
     try:
-        results = [_read(tape, out) for out in evaluate(body, *variables)]
+        results = [_read(tape, out) for out in in_place(body, variables)]
         tape.open = False
         _compute_again(tape, back)
         gs = [back.abstract(kind) for kind in where_true(output_types(body), outs)]
@@ -210,10 +226,15 @@ def _pulled(body: Program, flags: Flags, outs: Flags, consts: int, carry: int) -
     saved = [pair for pair in rest if pair[0].mark not in constant]
     heads = [inner for _, inner in (*used, *hoisted, *saved)]
     values = [value for value, _ in results]
+    labels = [var.label for var in body.inputs]
+    summed = [label for label, found in zip(labels[:consts], reached, strict=False) if found]
+    of = [*labels[consts : consts + carry], *[None] * (len(outs) - carry)]
+    gradients = [label and f"d{label}" for label in (*summed, *where_true(of, outs))]
+    names = [*(labels[k] for k, _ in used), *[None] * len((*hoisted, *saved)), *gradients]
     return Pulled(
-        free(close(known, xs, [*values, *(outer for outer, _ in saved)], body.name)),
+        free(close(known, xs, [*values, *(outer for outer, _ in saved)], body.name, labels=labels)),
         free(close(known, xs[:consts], [outer for outer, _ in hoisted], f"{body.name}, hoisted")),
-        free(close(back, [*heads, *sums, *gs], answers, f"{body.name}, transposed")),
+        free(close(back, [*heads, *sums, *gs], answers, f"{body.name}, transposed", labels=names)),
         tuple(k for k, _ in used),
         tuple(reached),
         len(saved),

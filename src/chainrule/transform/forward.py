@@ -13,6 +13,7 @@ from chainrule.ir.primitive import Primitive, Undefined
 from chainrule.ir.program import Program
 from chainrule.ir.types import ArrayType, type_of
 from chainrule.tracing.record import settle_weak
+from chainrule.tracing.recording import RECORDING
 from chainrule.tracing.stage import StageTrace, close, evaluate
 from chainrule.tracing.trace import Trace, apply, describe_type, refresh, resolve, snapshot
 from chainrule.tracing.tracer import Tracer
@@ -70,8 +71,12 @@ class ForwardTrace(Trace):
         y = apply(op, *primals, **params)
         if isinstance(op.derivative, Undefined) and any(t is not None for t in tangents):
             raise undefined(op, None)
-        with np.errstate(all="ignore"):
-            t = push(op, y, primals, tangents, params)
+        before, RECORDING.tangents = RECORDING.tangents, True
+        try:
+            with np.errstate(all="ignore"):
+                t = push(op, y, primals, tangents, params)
+        finally:
+            RECORDING.tangents = before
         if op.multiple:
             return tuple(Tracer(self, *pair) for pair in zip(y, t, strict=True))
         result = Tracer(self, y, t, weak)

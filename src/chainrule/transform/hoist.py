@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from chainrule.ir.program import Equation, Program, Var
-from chainrule.tracing.recording import RECORDING, going_again
+from chainrule.tracing.recording import RECORDING
 from chainrule.tracing.stage import evaluate
-from chainrule.transform.derive import Flags, remembered, where_true
+from chainrule.transform.derive import Flags, in_place, remembered, where_true
 
 
 class _Parts(NamedTuple):
@@ -41,14 +41,7 @@ def _evaluated(program: Program, leaves: Sequence[Any]) -> list[Any]:
     """What a program computes, each equation recorded at the user's line that it came from."""
     if RECORDING.origin is not None:  # a derivative's own loop: all of it belongs to one line
         return evaluate(program, *leaves)
-    places = iter([*(equation.place for equation in program.equations), None])
-
-    def onward(_: Equation | None = None) -> None:
-        RECORDING.origin = next(places)
-
-    with going_again():
-        onward()
-        return evaluate(program, *leaves, after=onward)
+    return in_place(program, leaves)
 
 
 def _parted(body: Program, count: int) -> _Parts | None:

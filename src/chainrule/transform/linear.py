@@ -404,7 +404,8 @@ def nonlinear_row(trace: StageTrace, start: int = 0) -> Row | None:
         elif isinstance(derivative, Multilinear):
             wrong = len(staged) > 1
         else:
-            wrong = row.op.flat
+            # What a function with a rule of its own computes isn't known to be linear.
+            wrong = row.op.flat or "callee" in row.params
         if wrong:
             return row
     return None

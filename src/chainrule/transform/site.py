@@ -17,13 +17,17 @@ from chainrule.ops.boundary import Callee, unseen
 from chainrule.tracing.body import Body, Run, trace_body
 from chainrule.tracing.creation import has_traced, operand
 from chainrule.tracing.record import RecordTrace
-from chainrule.tracing.stage import evaluate
+from chainrule.tracing.stage import StageTrace, evaluate
 from chainrule.tracing.trace import apply, resolve
 from chainrule.tracing.tracer import Tracer
 from chainrule.transform.batch import vmap
 from chainrule.transform.gradient import conjugated
 from chainrule.transform.linear import convert, tangent_dtype
 from chainrule.transform.unroll import UNROLLED
+
+
+class LinearMap(StageTrace):
+    """A map that is recorded to be transposed: its values decide, no rule of a function in it."""
 
 
 class Site:
@@ -46,10 +50,15 @@ class Site:
         op: Primitive,
         forward: Callable[[Body], Callable[..., Any]],
         reverse: Callable[[Body], Callable[..., Any]] | None = None,
+        rule: str = "custom_vjp",
     ) -> Any:
-        """The result of the call, as one equation where anything is traced."""
+        """The result of the call, as one equation where anything is traced.
+
+        `rule` is what errors call a `reverse`.
+        """
         operands = [self.leaves[k] for k in self.places]
-        if not any(type(a) is Tracer for a in operands):
+        traces = [a.owner for a in operands if type(a) is Tracer]
+        if not traces or any(isinstance(trace, LinearMap) for trace in traces):
             return self.f(self.args)
         self.place = user_place(1)
 
@@ -60,7 +69,7 @@ class Site:
         body, ran = trace_body(flat, operands)
         captured: list[Any] = [_strong(a) for a in body.captured]
         if reverse is not None:
-            captured = [_guard(a, self.place) for a in captured]
+            captured = [_guard(a, rule, self.place) for a in captured]
         callee = _callee(
             flat.__name__,
             _Recorded(body.program, ran),
@@ -133,10 +142,10 @@ class Site:
         return answers
 
 
-def _guard(value: Any, place: Place | None) -> Any:
+def _guard(value: Any, rule: str, place: Place | None) -> Any:
     if value.dtype.kind not in "fc":
         return value
-    return apply(unseen, value, rule="custom_vjp", place=place)
+    return apply(unseen, value, rule=rule, place=place)
 
 
 def function_of(program: Program) -> Callable[..., list[Any]]:
