@@ -35,7 +35,12 @@ ROOF = len(FLOORS)
 ROOF_MODULES = {PACKAGE, *(f"{PACKAGE}.{name}" for name in ("__main__", "random", "testing"))}
 
 # A heavy optional library is imported by one part of the package only.
-KEPT_APART = {"sympy": "transform/symbolic", "llvmlite": "run/engine"}
+KEPT_APART = {
+    "sympy": "transform/symbolic",
+    "llvmlite": "run/engine",
+    "pygraphviz": "show/layout",
+    "resvg_py": "show/png",
+}
 
 LONGEST_FILE = 450
 VAGUE_NAMES = {"util", "utils", "helper", "helpers", "common", "misc"}

@@ -56,13 +56,20 @@ _LATER = {
     "symbolic": "chainrule.transform.symbolic",
     "check_grads": "chainrule.transform.check",
     "compare": "chainrule.transform.compare",
+    "ForwardValue": "chainrule.show.forward_value",
+    "Gate": "chainrule.show.gate",
+    "graph": "chainrule.show.graph",
+    "source": "chainrule.show.source.source",
+    "name": "chainrule.tracing.name",
     "differentiability": "chainrule.transform.differentiability",
 }
 # Parts of the package that are read when they're first used.
-_PARTS = ("models", "nn", "optim", "random", "train")
+_PARTS = ("models", "nn", "optim", "random", "show", "train")
 
 # A saved neural Turing machine is known before `cr.models` is first used.
 announce("layer", "chainrule.models.turing")
+# What `history.plot` draws with stands on a floor above training.
+announce("plot", "chainrule.show.plot.history")
 
 __all__ = [
     "AllocationError",
@@ -73,6 +80,8 @@ __all__ = [
     "DomainError",
     "DtypeError",
     "ExpressionError",
+    "ForwardValue",
+    "Gate",
     "GradientError",
     "InternalError",
     "LinearAlgebraError",
@@ -93,6 +102,7 @@ __all__ = [
     "finite_difference",
     "fori_loop",
     "grad",
+    "graph",
     "hessian",
     "hvp",
     "jacfwd",
@@ -102,11 +112,14 @@ __all__ = [
     "jvp",
     "linearize",
     "models",
+    "name",
     "nn",
     "optim",
     "random",
     "scan",
     "settings",
+    "show",
+    "source",
     "stop_gradient",
     "symbolic",
     "trace",

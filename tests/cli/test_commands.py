@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import webbrowser
 from pathlib import Path
 
 import numpy as np
@@ -176,3 +177,73 @@ def test_the_network_reaches_93_percent():
     images = demo.load_images(seed=0)
     # The demo itself takes ten epochs.
     assert demo.train(images, epochs=4, seed=0) >= 0.93
+
+
+# ---- graph ---------------------------------------------------------------------------------------
+
+
+def test_graph_saves_a_page_and_says_value_and_gradient(capsys, tmp_path):
+    pytest.importorskip("pygraphviz")
+    path = tmp_path / "f.html"
+    assert main.main(["graph", "x*z + sin(x)", "--at", "x=2,z=3", "-o", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert out == (
+        "f(x, z) = x*z + sin(x)\n\n"
+        "f     = 6.90929742682568\n"
+        "df/dx = 2.58385316345286\n"
+        "df/dz = 2\n\n"
+        f"saved {path}\n"
+    )
+    assert path.read_text("utf-8").startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize("suffix", ["svg", "png", "dot", "tex"])
+def test_graph_saves_pictures(tmp_path, suffix):
+    pytest.importorskip("pygraphviz")
+    path = tmp_path / f"f.{suffix}"
+    assert main.main(["graph", "1/(1 + exp(-x))", "--at", "x=1", "--output", str(path)]) == 0
+    assert path.stat().st_size > 100
+
+
+def test_graph_opens_the_file(monkeypatch, tmp_path):
+    pytest.importorskip("pygraphviz")
+    opened = []
+
+    class Browser:
+        def open(self, address, new):
+            opened.append(address)
+            return True
+
+    monkeypatch.setattr("webbrowser.get", Browser)
+    path = tmp_path / "f.html"
+    assert main.main(["graph", "x**2", "--at", "x=1", "-o", str(path), "--open"]) == 0
+    assert opened == [path.as_uri()]
+
+
+def test_graph_without_a_browser_names_the_file(monkeypatch, tmp_path, capsys):
+    pytest.importorskip("pygraphviz")
+
+    def none():
+        raise webbrowser.Error("could not locate runnable browser")
+
+    monkeypatch.setattr("webbrowser.get", none)
+    path = tmp_path / "f.html"
+    assert main.main(["graph", "x**2", "--at", "x=1", "-o", str(path), "--open"]) == 0
+    assert capsys.readouterr().err == (
+        f"no browser was found here; open this file in one: {path}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["2 + 2"], "there is nothing to draw"),
+        (["x", "--at", "x=1", "-o", "f.jpg"], "a graph can't be saved as '.jpg'"),
+        (["log(x)", "--at", "x=-1"], "log(x) is not a real number"),
+        (["x", "--at", "x=1", "-o", "/nowhere/f.svg"], "f.svg couldn't be written"),
+    ],
+)
+def test_graph_with_a_mistake_ends_in_one_message(capsys, arguments, message):
+    pytest.importorskip("pygraphviz")
+    assert main.main(["graph", *arguments]) == 2
+    assert message in capsys.readouterr().err

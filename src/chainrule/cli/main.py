@@ -21,8 +21,10 @@ INTERRUPTED = 130
 # `chainrule info` needs no compiler and `chainrule diff` no networks.
 COMMANDS = {
     "diff": "chainrule.cli.diff",
+    "graph": "chainrule.cli.graph",
     "train": "chainrule.cli.train",
     "predict": "chainrule.cli.predict",
+    "play": "chainrule.cli.play",
     "demo": "chainrule.cli.demo",
     "info": "chainrule.cli.info",
 }
@@ -52,6 +54,7 @@ def cli() -> None:
 
     \b
     chainrule diff "exp(x*z) + x*z/log(x)" --at x=2,z=3
+    chainrule graph "exp(x*z) + x*z/log(x)" --at x=2,z=3 -o f.html --open
     chainrule train flowers.csv --target species
     chainrule demo
     """

@@ -22,6 +22,7 @@ from chainrule.train.partition import Split, split
 from chainrule.train.saving import contents
 from chainrule.train.sequential import Sequential
 from chainrule.train.table import Encoder, known_column, read_table
+from chainrule.train.table_split import split_table
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,9 @@ def run_train(file: str, options: Options) -> None:
     )
     seconds = time.perf_counter() - began
     epochs = f"{len(history.epoch)} epoch{'s' * (len(history.epoch) != 1)}"
-    click.echo(f"\ntrained for {epochs} in {seconds:.1f} s", nl=False)
+    if options.verbose:
+        click.echo()  # between the lines of the epochs and these
+    click.echo(f"trained for {epochs} in {seconds:.1f} s", nl=False)
     click.echo(f"; stopped early: {history.stopped}" if history.stopped else "")
     click.echo(_judgement(model, task.encoder, train, test))
     meaning, arrays = contents(model, include_optimizer=False)
@@ -113,12 +116,6 @@ def _file(file: str, options: Options) -> Task:
     target = options.target or list(columns)[-1]
     known_column(columns, target)
     return _from_columns(columns, target, Path(file).name, options)
-
-
-def _frequent(labels: np.ndarray) -> np.ndarray:
-    """Classes to share out evenly; single rows of a class go wherever chance puts them."""
-    _, classes, counts = np.unique(labels.astype(str), return_inverse=True, return_counts=True)
-    return np.where(counts[classes] >= 10, classes, -1)
 
 
 def _arrays(file: str, options: Options) -> Task:
@@ -144,19 +141,15 @@ def _arrays(file: str, options: Options) -> Task:
 
 
 def _from_columns(columns: Any, target: str, name: str, options: Options) -> Task:
-    """Split the rows; then all that is learned of the columns is learned on the first part."""
-    rows = len(columns[target])
-    discrete = Encoder.fitted(columns, target, options.task).classes is not None
-    places = split(
-        np.arange(rows),
+    parts, encoder = split_table(
+        columns,
+        target,
+        options.task,
         validation=options.validation,
         test=options.test,
-        stratify=_frequent(columns[target]) if discrete else None,
         seed=options.seed,
     )
-    chosen = [{key: values[part] for key, values in columns.items()} for part in places]
-    encoder = Encoder.fitted(chosen[0], target, options.task)
-    return Task(Split(*((encoder.inputs(c), encoder.labels(c)) for c in chosen)), encoder, name)
+    return Task(parts, encoder, name)
 
 
 def _digits(options: Options) -> Task:

@@ -1,0 +1,47 @@
+// The user's source, whose lines light up with their nodes.
+
+class Source {
+  constructor(data, onHover) {
+    this.data = data;
+    this.onHover = onHover;
+    this.build();
+  }
+
+  build() {
+    const place = document.getElementById("source");
+    this.lines = this.data.sources.map((block) => {
+      const list = make("ol", { class: "code", start: block.first });
+      const lines = block.lines.map((text, i) => {
+        const line = make("li", { value: block.first + i }, make("code", {}, text === "" ? " " : text));
+        list.append(line);
+        return line;
+      });
+      place.append(make("h3", {}, block.title), list);
+      return lines;
+    });
+    document.getElementById("source-card").hidden = this.lines.length === 0;
+    this.data.lines.forEach((at, n) => {
+      if (at === null) return;
+      const line = this.lines[at[0]][at[1]];
+      line.classList.add("has-node");
+      line.addEventListener("mouseenter", () => this.onHover(n));
+      line.addEventListener("mouseleave", () => this.onHover(null));
+    });
+  }
+
+  /** Marks the line of the gate at work, and of the node that is pointed at. */
+  highlight(active, hovered) {
+    for (const block of this.lines) for (const line of block) line.classList.remove("is-active", "is-hovered");
+    const mark = (n, name) => {
+      const at = n === null || n < 0 ? null : this.data.lines[n];
+      if (at !== null) this.lines[at[0]][at[1]].classList.add(name);
+      return at === null ? null : this.lines[at[0]][at[1]];
+    };
+    const line = mark(active, "is-active");
+    mark(hovered, "is-hovered");
+    const box = document.getElementById("source");
+    if (line !== null && box.scrollHeight > box.clientHeight) {
+      box.scrollTop = line.offsetTop - box.clientHeight / 2;
+    }
+  }
+}

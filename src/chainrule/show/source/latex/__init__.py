@@ -1,0 +1,1 @@
+"""LaTeX: how each operation is written as mathematics."""

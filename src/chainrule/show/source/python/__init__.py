@@ -1,0 +1,1 @@
+"""Python with NumPy: how each operation is written, one file per family."""

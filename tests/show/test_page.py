@@ -1,0 +1,206 @@
+"""The page as text: its data, its arithmetic, and that nothing in it can break out."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.show.frame import framed
+from chainrule.show.page_data import multiplications, number_of, numbers_of, page_data
+from chainrule.show.page_html import View, embedded, page
+from chainrule.show.sweep import sweeps
+from chainrule.tracing.stage import evaluate
+
+HOSTILE = "</script><script>alert(1)</script><!-- \u2028 \" ' & ]]>"
+
+
+def y(x, z):
+    a = x * z
+    b = np.log(x)
+    c = np.sin(b)
+    return np.exp(a) + a / b + c / a
+
+
+def loss(W, x):
+    q = W @ x
+    return np.sum(q**2)
+
+
+@pytest.fixture(scope="module")
+def graph():
+    g = cr.graph(y, 2.0, 3.0)
+    g.backward()
+    return g
+
+
+@pytest.fixture(scope="module")
+def text(graph):
+    return page(graph, [View("", "all", "<svg></svg>")])
+
+
+# ---- numbers that follow -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("f", "args"),
+    [
+        (y, (2.0, 3.0)),
+        (loss, (np.array([[0.1, 0.5], [-0.3, 0.8]]), np.array([0.2, 0.4]))),
+        (lambda x: np.max(np.tanh(x)[::-1] * x) + x[0], (np.array([0.3, -1.2, 2.0]),)),
+        (lambda x, n: x**n + np.maximum(x, 1.5), (1.5, 3)),
+    ],
+)
+def test_one_program_holds_what_the_graph_computes_step_by_step(f, args):
+    g = cr.graph(f, *args)
+    g.backward()
+    made = sweeps(g)
+    seeds = [np.ones(g.program.inputs[k].type.shape) for k in made.moving]
+    results = evaluate(made.program, *g.leaves, *seeds)
+
+    def found(what, number):
+        return results[made.places[what, number]]
+
+    for node in g.nodes:
+        if node.kind == "operation":
+            np.testing.assert_array_equal(found("value", node.index), node.value)
+            np.testing.assert_array_equal(found("gradient", node.index), node.gradient)
+    for k, edge in enumerate(g.edges):
+        if ("contribution", k) in made.places:
+            np.testing.assert_array_equal(found("contribution", k), edge.contribution)
+        if ("local", k) in made.places:
+            np.testing.assert_allclose(found("local", k), edge.local, rtol=1e-15)
+
+
+def test_forward_and_reverse_agree_on_the_derivative(graph):
+    made = sweeps(graph)
+    along_x = evaluate(made.program, 2.0, 3.0, 1.0, 0.0)
+    out, x = graph.outputs[0].index, graph.inputs[0].index
+    by_forward = along_x[made.places["tangent", out]]
+    assert by_forward == pytest.approx(along_x[made.places["gradient", x]], rel=1e-15)
+
+
+def test_multiplications_are_those_of_the_lectures(graph):
+    cost = {(e.source.name, e.target.operation, e.slot): multiplications(e) for e in graph.edges}
+    assert cost["x", "multiply", 0] == 1
+    assert cost["a", "exp", 0] == 1
+    assert all(n == 0 for (_, operation, _), n in cost.items() if operation == "add")
+    g = cr.graph(loss, np.ones((3, 4)), np.ones(4))
+    product = [e for e in g.edges if e.target.operation == "matmul"]
+    assert [multiplications(e) for e in product] == [12, 12]
+
+
+# ---- data ----------------------------------------------------------------------------------------
+
+
+def test_numbers_that_json_lacks():
+    values = [np.nan, np.inf, -np.inf, -0.0, np.float32(0.1), np.int64(3), np.bool_(True)]
+    assert [number_of(v) for v in values] == [
+        "NaN", "Infinity", "-Infinity", "-0", 0.10000000149011612, 3, True,
+    ]  # fmt: skip
+    first = {"shape": (5,), "kind": "f8", "entries": [0.0, 1.0], "range": [0.0, 4.0]}
+    assert numbers_of(np.arange(5.0), 2) == first
+
+
+def test_lines_point_into_the_users_source(graph):
+    data, _ = page_data(graph)
+    block, gradient = data["sources"]
+    assert block["lines"][0] == "def y(x, z):"
+    at = {node["name"]: data["lines"][n] for n, node in enumerate(data["nodes"])}
+    assert block["lines"][at["a"][1]].strip() == "a = x * z"
+    assert at["x"] is None
+    assert block["title"] == "test_page.py"
+    assert "def dy(x, z):" in gradient["lines"]
+
+
+def test_no_path_of_the_users_machine_is_told(text):
+    assert __file__ not in text
+    assert "test_page.py" in text
+
+
+def test_a_branch_by_python_means_no_editing():
+    g = cr.graph(lambda x: x * 2 if x > 1 else x * 3, 2.0)
+    g.backward()
+    data, arithmetic = page_data(g)
+    assert arithmetic == ""
+    assert "branch by a value (test_page.py" in data["cannotEdit"]
+    assert data["shown"]["gradient"]["0"]["entries"] == [2.0]
+
+
+def test_what_cannot_be_printed_means_no_editing():
+    g = cr.graph(lambda a: np.sum(np.linalg.svd(a)[1]), np.array([[2.0, 1.0], [0.0, 3.0]]))
+    g.backward()
+    data, arithmetic = page_data(g)
+    assert arithmetic == ""
+    assert data["cannotEdit"] == (
+        "The page can't compute this graph itself: svd has no JavaScript form."
+    )
+
+
+def test_a_graph_of_many_numbers_is_shown_but_not_computed():
+    g = cr.graph(lambda x: np.sum(x * x), np.ones(150_000))
+    data, arithmetic = page_data(g)
+    assert arithmetic == ""
+    assert "too many to compute" in data["cannotEdit"]
+    assert len(json.dumps(data)) < 50_000
+
+
+# ---- nothing breaks out --------------------------------------------------------------------------
+
+
+def test_json_in_a_script_element_cannot_end_it():
+    inside = embedded({"name": HOSTILE})
+    assert not re.search("[<>&\u2028\u2029]", inside)
+    assert json.loads(inside) == {"name": HOSTILE}
+
+
+def test_hostile_names_never_stand_bare(graph):
+    def f(x):
+        return x * 2.0
+
+    f.__name__ = HOSTILE
+    g = cr.graph(f, 1.0, names={"x": HOSTILE})
+    g.backward()
+    made = page(g, [View(HOSTILE, HOSTILE, "<svg></svg>", HOSTILE)])
+    assert "<script>alert" not in made
+    assert made.count("<script") == 2
+    assert made.count("</script>") == 2
+    assert "\u2028" not in made
+
+
+def test_the_policy_lets_nothing_in(text):
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)[1]
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    assert "unsafe" not in policy
+    assert not re.search(r"""(src|href)=["']?(https?:)?//""", text)
+    assert "@import" not in text
+    assert "url(" not in text
+
+
+def test_braces_of_a_users_source_are_left_alone(graph):
+    def f(x):
+        table = {"title": "{title}"}  # {style} {data}
+        return x * len(table)
+
+    g = cr.graph(f, 1.0)
+    assert "{title}" in page(g, [View("", "all", "<svg></svg>")])
+
+
+def test_a_page_in_a_notebooks_cell_is_a_frame_of_its_own(text):
+    frame = framed(text)
+    assert frame.startswith('<iframe srcdoc="&lt;!doctype html&gt;')
+    assert 'sandbox="allow-scripts"' in frame
+    assert "<script" not in frame
+
+
+def test_the_arithmetic_reads_like_the_users_code(text):
+    for line in ("const a = x * z;", "const b = Math.log(x);", "const grad_x = "):
+        assert line in text
+
+
+def test_a_notebook_shows_the_page_and_a_large_graph_as_a_picture():
+    pytest.importorskip("pygraphviz")
+    assert cr.graph(y, 2.0, 3.0)._repr_html_().startswith("<iframe srcdoc=")
+    long = cr.graph(lambda x: sum(np.sin(x * k) for k in range(200)), 0.5)
+    assert long._repr_html_() is None
