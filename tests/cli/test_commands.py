@@ -247,3 +247,11 @@ def test_graph_with_a_mistake_ends_in_one_message(capsys, arguments, message):
     pytest.importorskip("pygraphviz")
     assert main.main(["graph", *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_the_package_itself_is_the_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "chainrule", "diff", "x +"], capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("ExpressionError: ")
