@@ -474,6 +474,79 @@ def test_boxes_of_a_folded_graph_open_and_close(visit, saved):
     assert row(page, "x")[2].replace("−", "-") == f"{float(g.backward()):.5g}"
 
 
+@pytest.fixture
+def machine(saved):
+    model = cr.models.neural_turing_machine(3, units=8, slots=6, width=4)
+    parameters = model.init(0, (5, 4))["parameters"]
+    x = np.ones((1, 5, 4), np.float32)
+    graph = cr.graph(lambda p, x: np.sum(model.apply({"parameters": p}, x)[0]), parameters, x)
+    return saved(graph.fold("loop"))
+
+
+def test_the_loop_of_a_turing_machine_opens_into_its_step(visit, machine):
+    page = visit(machine)
+    page.locator("#canvas [data-box]").click()
+    assert page.locator("#crumbs button:disabled").inner_text() == "scan"
+    assert page.locator("#canvas .node.inner").count() > 150
+    names = page.locator("#canvas .node.input").evaluate_all("all => all.map(g => g.dataset.name)")
+    for part in ("controller", "read_head", "write_head"):
+        assert any(part in name for name in names), names
+    assert page.locator("#canvas [data-node]").count() == 0
+    to_the_end(page)
+    page.locator("#crumbs button").first.click()
+    assert page.locator("#canvas [data-box]").count() == 1
+
+
+def test_the_body_of_a_small_loop_is_a_click_away(visit, saved):
+    graph = cr.graph(lambda x: cr.fori_loop(0, 3, lambda i, v: np.sin(v) * v, x) * 2, 0.5)
+    page = visit(saved(graph))
+    page.locator("#crumbs button", has_text="inside").click()
+    assert page.locator("#canvas .node.inner").count() > 1
+    page.reload()
+    assert page.locator("#canvas .node.inner").count() > 1
+    page.locator("#crumbs button").first.click()
+    assert page.locator("#canvas [data-node]").count() > 1
+
+
+def test_the_first_view_is_the_whole_drawing(visit, machine, address):
+    for path in (machine, address):
+        page = visit(path)
+        canvas = page.locator("#canvas").bounding_box()
+        boxes = [group.bounding_box() for group in page.locator("#canvas .node").all()]
+        left = min(box["x"] for box in boxes) - canvas["x"]
+        right = max(box["x"] + box["width"] for box in boxes) - canvas["x"]
+        top = min(box["y"] for box in boxes) - canvas["y"]
+        bottom = max(box["y"] + box["height"] for box in boxes) - canvas["y"]
+        assert left >= 0
+        assert top >= 0
+        assert right <= canvas["width"]
+        assert bottom <= canvas["height"]
+        assert abs(left - (canvas["width"] - right)) < 0.1 * canvas["width"]
+        assert abs(top - (canvas["height"] - bottom)) < 0.1 * canvas["height"]
+        for part in (".legend", ".zoom"):
+            assert page.locator(part).bounding_box()["y"] >= canvas["y"] + canvas["height"]
+
+
+def test_words_of_a_local_derivative_wrap(visit, saved):
+    page = visit(saved(cr.graph(lambda x, z: np.maximum(x, z) * 2, 1.0, 2.0)))
+    to_the_end(page)
+    meaning = page.locator(".product .tile-meaning", has_text="is larger, else 0")
+    assert meaning.count() == 2
+    for tile in page.locator(".product .tile").all():
+        assert tile.evaluate("e => e.scrollWidth <= e.clientWidth")
+
+
+def test_nodes_are_told_with_their_exponents_and_without_underscores(visit, saved):
+    def f(q, lambda_):
+        return lambda_ * q**2
+
+    page = visit(saved(cr.graph(f, 3.0, 2.0)))
+    told = page.locator("#canvas [data-node]").evaluate_all("all => all.map(g => g.ariaLabel)")
+    assert any("q²" in text for text in told), told
+    assert "λ" in page.locator("#inputs").inner_text()
+    assert "λ" in page.locator("#trace").inner_text()
+
+
 def test_two_thousand_nodes_stay_usable(visit, saved):
     def f(x):
         v = x

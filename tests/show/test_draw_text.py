@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import chainrule as cr
+from chainrule.show.mathtext import latex_name, mathml_name
 from chainrule.show.metric import WIDEST, WIDTHS, text_width, widest
 from chainrule.show.numeral import range_text, shape_text, words
-from chainrule.show.scene import name_runs, runs_text, runs_width, visible
+from chainrule.show.scene import Run, name_runs, runs_text, runs_width, runs_words, visible
 
 FONTS = {
     "sans": ("DejaVuSans.ttf",),
@@ -55,10 +56,26 @@ def test_widths_add_up():
         ("log1", [("log1", "name")]),
         ("_", [("_", "name")]),
         ("_x", [("_x", "name")]),
+        ("lambda_", [("λ", "name")]),
+        ("in_", [("in", "name")]),
+        ("max_", [("max_", "name")]),
     ],
 )
 def test_names_get_their_indices(name, runs):
     assert [(run.text, run.style) for run in name_runs(name)] == runs
+
+
+@pytest.mark.parametrize("write", [latex_name, mathml_name])
+def test_words_of_pythons_own_lose_their_underscore_in_formulas(write):
+    assert write("lambda_") == write("lambda")
+    assert write("max_") != write("max")
+
+
+def test_exponents_are_told():
+    assert runs_words((Run("q", "name"), Run("2", "sup"))) == "q²"
+    assert runs_words((Run("x", "name"), Run("1", "sub"), Run("−3", "sup"))) == "x1⁻³"
+    raised = (Run("a", "name"), Run("b", "sup"), Run("1", "sup"))
+    assert runs_words(raised) == "a to the power of b1"
 
 
 @given(st.text())

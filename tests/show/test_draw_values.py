@@ -201,6 +201,33 @@ def test_every_node_has_words_for_those_who_do_not_see_it():
             assert "value" in title
 
 
+def test_an_exponent_is_told_to_those_who_do_not_see_it():
+    def f(q):
+        return q**2
+
+    for notation in ("operations", "variables"):
+        told = cr.graph(f, 3.0).svg(notation=notation)
+        assert "q²" in told
+        assert "q2" not in told
+
+
+class Product(cr.Gate):
+    def forward(self, x, y):
+        self.x, self.y = x, y
+        return x * y
+
+    def backward(self, g):
+        return [self.y * g, self.x * g]
+
+
+def test_a_gate_of_the_users_is_one_gate_with_its_name():
+    graph = cr.graph(lambda x, y: Product()(x, y) + 1, 2.0, 3.0)
+    assert [words(g)[0] for g in groups(graph, "operation")] == ["Product", "+ 1"]
+    assert groups(graph, "function") == []
+    assert "1 operation" not in graph.svg()
+    assert graph.fold().boxes == ()
+
+
 def test_an_output_that_is_used_too_shows_no_gradient_where_it_leads_out():
     graph = cr.graph(lambda x: (x * 2.0, x), 3.0)
     graph.backward((1.0, 1.0))

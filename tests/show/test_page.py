@@ -8,6 +8,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.show.frame import framed
+from chainrule.show.page import views
 from chainrule.show.page_data import multiplications, number_of, numbers_of, page_data
 from chainrule.show.page_html import View, embedded, page
 from chainrule.show.sweep import sweeps
@@ -147,6 +148,75 @@ def test_a_graph_of_many_numbers_is_shown_but_not_computed():
 
 
 # ---- nothing breaks out --------------------------------------------------------------------------
+
+
+def step_of(graph, operation):
+    return next(node for node in graph.nodes if node.operation == operation)
+
+
+def opened(shown):
+    return {view.key: view for view in views(shown)}
+
+
+def names(view):
+    return set(re.findall(r'<g class="node[^>]* inner"[^>]*data-name="([^"]*)"', view.svg))
+
+
+def test_a_loop_opens_into_its_body():
+    def f(x, w):
+        def turn(c, _):
+            z = w * c
+            h = np.tanh(z)
+            return h, None
+
+        return cr.scan(turn, x, None, length=4)[0]
+
+    graph = cr.graph(f, np.ones(2), 0.5)
+    found = opened(graph.fold("loop"))
+    [box] = graph.fold("loop").boxes
+    body = found[box.key]
+    [inside] = step_of(graph, "scan").bodies
+    assert names(body) == {node.name for node in inside.nodes}
+    assert {"z", "h"} <= names(body)
+    assert "length 2" in body.svg
+    # Its nodes aren't the page's own.
+    assert "data-node" not in body.svg
+    assert "data-source" not in body.svg
+
+
+def test_a_loop_that_is_a_node_has_its_body_beside_the_drawing():
+    graph = cr.graph(lambda x: cr.fori_loop(0, 3, lambda i, v: np.sin(v), x) * 2, 0.5)
+    first, body = views(graph)
+    loop = step_of(graph, "scan")
+    assert (first.key, body.key, body.parent) == ("", f"in {loop.index}", "")
+    assert body.title == f"inside {loop.name}"
+    assert "data-node" in first.svg
+    assert "sin" in body.svg
+
+
+def test_loops_within_loops_open_one_after_the_other():
+    def f(x):
+        return cr.fori_loop(0, 2, lambda i, a: cr.fori_loop(0, 3, lambda j, b: np.sin(b), a) * a, x)
+
+    graph = cr.graph(f, 0.5)
+    found = opened(graph.fold("loop"))
+    outer, inner = (re.search(r'data-box="([^"]*)"', found[key].svg)[1] for key in ("", "0"))
+    assert outer == "0"
+    assert found[inner].parent == outer
+    assert "sin" in found[inner].svg
+
+
+def test_condition_and_body_of_a_loop_open_by_themselves():
+    graph = cr.graph(lambda x: cr.while_loop(lambda v: np.cos(v) > 0.9, np.sin, x), np.float64(0.5))
+    shown = graph.fold("loop")
+    [box] = shown.boxes
+    found = opened(shown)
+    keys = re.findall(r'data-box="([^"]*)"', found[box.key].svg)
+    assert keys == [f"{box.key}/0", f"{box.key}/1"]
+    told = [set(re.findall(r">(sin|cos)<", found[key].svg)) for key in keys]
+    assert told == [{"cos"}, {"sin"}]
+    assert "weight" not in found[box.key].svg
+    assert {found[key].parent for key in keys} == {box.key}
 
 
 def test_json_in_a_script_element_cannot_end_it():

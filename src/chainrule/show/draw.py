@@ -10,12 +10,12 @@ import numpy as np
 from chainrule.base.errors import ArgumentError
 from chainrule.show.block import Block, number_block
 from chainrule.show.diagram import Diagram, Link, Part, compose, titles
-from chainrule.show.fold import LOOPS, operations, turns_of
+from chainrule.show.fold import LOOPS, operations, turns_of, unfolds
 from chainrule.show.layout import Direction
 from chainrule.show.node import Node
 from chainrule.show.numeral import exact, is_finite, shape_text, words
-from chainrule.show.scene import Run, Scene, name_runs, runs_text
-from chainrule.show.symbol import function_runs, is_literal
+from chainrule.show.scene import Run, Scene, name_runs, runs_words
+from chainrule.show.symbol import function_runs, function_words, is_literal
 
 Notation = Literal["operations", "variables"]
 NOTATIONS = ("operations", "variables")
@@ -101,9 +101,9 @@ class Reader:
             found["line"] = str(node.place.line)
         return found
 
-    def title(self, node: Node, function: str) -> str:
+    def title(self, node: Node) -> str:
         kinds = {"input": "input", "captured": "array from outside", "constant": "constant"}
-        what = kinds.get(node.kind) or f"{node.operation or ''} {function}".strip()
+        what = kinds.get(node.kind) or function_words(node)
         parts = [f"{node.name}: {what}"]
         if node.type.shape:
             parts.append(f"shape {shape_text(node.type.shape)}")
@@ -158,7 +158,7 @@ class Reader:
         branching = len(node.users) + (node.index in self.ends) > 1
         total = self.gradient_block(node.gradient) if branching and self.labelled else None
         role, lines = node.kind, [*shape]
-        if node.bodies:
+        if unfolds(node):
             role = "loop" if node.operation in LOOPS else "function"
             turns, inner = turns_of(node), operations(node)
             lines += [(Run(f"↻ {turns} turns"),)] * (turns > 0)
@@ -171,7 +171,7 @@ class Reader:
             entries=self.matrix(node) if node.kind in ("input", "captured") else None,
             outside=() if leaf or self.labelled else name_runs(node.name),
             below=None if total is None else _led("Σ ", total),
-            title=self.title(node, runs_text(inside)),
+            title=self.title(node),
             classes=self.classes(node),
             data=self.data(node),
             name=name_runs(node.name),
@@ -221,7 +221,6 @@ class Reader:
     def variables(self) -> tuple[list[Part], list[Link]]:
         parts, links = [], []
         for node in self.shown:
-            function = runs_text(function_runs(node)) if node.kind == "operation" else ""
             shape = ((Run(shape_text(node.type.shape)),),) if node.type.shape else ()
             role = "variable" if node.kind == "operation" else node.kind
             numbered = self.labelled
@@ -232,7 +231,7 @@ class Reader:
                     below_inside=shape,
                     above=self.value_block(node) if numbered else None,
                     below=self.gradient_block(node.gradient) if numbered else None,
-                    title=self.title(node, function),
+                    title=self.title(node),
                     classes=self.classes(node),
                     data=self.data(node),
                     name=name_runs(node.name),
@@ -249,7 +248,7 @@ class Reader:
                 "slot": str(edge.slot),
             }
             data |= numbers(edge.source.value, edge.contribution)
-            title = f"{edge.source.name} to {edge.target.name} by {runs_text(runs)}"
+            title = f"{edge.source.name} to {edge.target.name} by {runs_words(runs)}"
             source, target = self.at[edge.source.index], self.at[edge.target.index]
             links.append(Link(source, target, title, sign, None, (), data))
         return parts, links

@@ -61,6 +61,13 @@ class Box:
         return tuple(found)
 
     @property
+    def step(self) -> Node | None:
+        """The only operation in it, where that has a body: what is inside is inside that."""
+        found = [part for part in self.parts if isinstance(part, Box) or part.kind == "operation"]
+        only = found[0] if len(found) == 1 else None
+        return only if isinstance(only, Node) and unfolds(only) else None
+
+    @property
     def operations(self) -> int:
         """How many operations it stands for; those of a loop's body count, not the loop."""
         return sum(operations(node) for node in self.nodes)
@@ -198,7 +205,7 @@ def fold(
     opened = _wrappers(root)
     wished = 0 if depth is None and by != "auto" else depth
     while wished is None or wished > 0:
-        front = [part for part in _front(root, opened) if isinstance(part, Box)]
+        front = [p for p in _front(root, opened) if isinstance(p, Box) and p.step is None]
         more = opened.union(*(_wrappers(box) for box in front))
         if not front or (wished is None and len(list(_front(root, more))) > ENOUGH):
             break
@@ -268,8 +275,8 @@ def _fill(box: Box, items: list[tuple[Node, list[tuple[_Key, Scope]]]], level: i
         members = list(run)
         if key is None:
             for node, _ in members:
-                box.parts.append(_of_loop(box, count, node) if node.bodies else node)
-                count += bool(node.bodies)
+                box.parts.append(_of_loop(box, count, node) if unfolds(node) else node)
+                count += unfolds(node)
             continue
         kind, name, _ = key
         scope = members[0][1][level][1]
@@ -288,9 +295,14 @@ def _of_loop(box: Box, count: int, node: Node) -> Box:
     return inner
 
 
+def unfolds(node: Node) -> bool:
+    """Whether a picture shows it as a box that holds others; a gate is one whole."""
+    return not node.is_gate and bool(node.bodies)
+
+
 def operations(node: Node) -> int:
-    """How many operations a node stands for: those of its body, if it has one."""
-    if node.bodies:
+    """How many operations a node stands for: those of its body, if it unfolds."""
+    if unfolds(node):
         return sum(operations(inner) for body in node.bodies for inner in body.nodes)
     return int(node.kind == "operation")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import html
+import keyword
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -152,11 +153,17 @@ def dot(name: str) -> str:
     return unicodedata.normalize("NFC", name[0] + _DOT) + name[1:]
 
 
+def free_name(name: str) -> str:
+    """A name without the underscore that Python asks for after its own words: lambda_ is lambda."""
+    return name[:-1] if name.endswith("_") and keyword.iskeyword(name[:-1]) else name
+
+
 def latex_name(name: str) -> str:
     """A name in math mode: l_{2}, \\alpha, \\mathrm{loss}, or any text, escaped."""
     accent, bare = _accent(name)
     if accent is not None:
         return rf"\{accent[0]}{{{latex_name(bare)}}}"
+    name = free_name(name)
     indexed = _INDEXED.fullmatch(name)
     if indexed is not None:
         return f"{latex_name(indexed[1])}_{{{indexed[2]}}}"
@@ -174,6 +181,7 @@ def mathml_name(name: str) -> str:
     accent, bare = _accent(name)
     if accent is not None:
         return f'<mover accent="true">{mathml_name(bare)}<mo>{accent[1]}</mo></mover>'
+    name = free_name(name)
     indexed = _INDEXED.fullmatch(name)
     if indexed is not None:
         return f"<msub>{mathml_name(indexed[1])}<mn>{indexed[2]}</mn></msub>"

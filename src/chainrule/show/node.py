@@ -84,6 +84,11 @@ class Node:
         return self.equation.primitive.name if callee is None else str(callee.name)
 
     @property
+    def is_gate(self) -> bool:
+        """Whether it states itself what it sends back, so that it's one whole, as a gate is."""
+        return self.equation is not None and self.equation.primitive.name == "call_with_reverse"
+
+    @property
     def params(self) -> Mapping[str, Any]:
         """What the operation is told beside its operands, such as an axis."""
         return {} if self.equation is None else self.equation.params

@@ -23,7 +23,7 @@ def folded_diagram(folded: FoldedGraph) -> Diagram:
         parts.append(_stranger(reader, node))
     for part in folded.nodes:
         at[id(part)] = len(parts)
-        parts.append(_box(part) if isinstance(part, Box) else reader.operation(part))
+        parts.append(box_part(part) if isinstance(part, Box) else reader.operation(part))
     links = [_flow(edge, at[id(edge.source)], at[id(edge.target)]) for edge in folded.edges]
     for node in folded.leaving:
         end = Part("end", name_runs(node.name), f"{node.name}, which leads out")
@@ -52,7 +52,8 @@ def _stranger(reader: Reader, node: Node) -> Part:
     )
 
 
-def _box(box: Box) -> Part:
+def box_part(box: Box) -> Part:
+    """A box as it is drawn: what it is called, and how much is in it."""
     operations = f"{box.operations} operation{'s' * (box.operations != 1)}"
     lines = []
     if box.class_name and box.class_name.lower() != box.name.lower():
@@ -61,7 +62,7 @@ def _box(box: Box) -> Part:
         lines.append(f"↻ {box.turns} turns")
     lines.append(operations)
     if box.weights:
-        lines.append(f"{box.weights:,} weights")
+        lines.append(f"{box.weights:,} weight{'s' * (box.weights != 1)}")
     what = box.name if box.kind == "turn" else f"{box.kind} {box.name}"
     title = titles([what, *lines])
     return Part(

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from chainrule.base.errors import ArgumentError, DomainError
 from chainrule.base.trees import unflatten
-from chainrule.show.diagram import compose
+from chainrule.show.diagram import Diagram, compose
 from chainrule.show.draw import NOTATIONS, Notation, draw
-from chainrule.show.fold import Box, By, FoldedGraph
+from chainrule.show.fold import Box, By, FoldedGraph, unfolds
 from chainrule.show.fold import fold as folded
 from chainrule.show.graph import ComputationGraph
 from chainrule.show.layout import Direction
-from chainrule.show.overview import folded_diagram
+from chainrule.show.node import Node
+from chainrule.show.overview import box_part, folded_diagram
 from chainrule.show.page_html import View, page
 from chainrule.show.picture import writes
+from chainrule.show.scene import Scene
 from chainrule.show.style import Theme, check_theme
 from chainrule.show.svg import svg_text
 from chainrule.show.symbol import is_literal
@@ -93,31 +97,99 @@ def views(
         boxed = folded(whole, fold or "auto")
     name = whole.program.name
     if boxed is None or not boxed.boxes:
-        return [View("", name, svg_text(draw(whole, notation, direction), style=False))]
-    found = _opened(boxed, direction)
+        first = View("", name, svg_text(draw(whole, notation, direction), style=False))
+        return [first, *_opened(_beside(whole), direction)]
+    found = _opened([_Level("", boxed.root.name, "", "", boxed)], direction)
     if count <= _MOST_WHOLE // 4:
         picture = svg_text(draw(whole, notation, direction), style=False)
         found.append(View("whole", f"all of {name}", picture))
     return found
 
 
-def _opened(folded: FoldedGraph, direction: Direction) -> list[View]:
-    """A folded graph and what its boxes hold, outer ones first, until there is enough."""
-    found = [_view("", folded.root.name, "", folded, direction)]
-    waiting = deque(("", box) for box in _told_apart(folded))
-    drawn = len(folded.nodes)
+def _opened(levels: Iterable[_Level], direction: Direction) -> list[View]:
+    """Drawings and what their boxes hold, outer ones first, until there is enough."""
+    found: list[View] = []
+    waiting = deque(levels)
+    drawn = 0
     while waiting and drawn <= _MOST_DRAWN and len(found) < _MOST_VIEWS:
-        parent, box = waiting.popleft()
-        inside = folded.inside(box)
-        found.append(_view(box.key, box.name, parent, inside, direction))
-        waiting.extend((box.key, inner) for inner in _told_apart(inside))
-        drawn += len(inside.nodes)
+        level = waiting.popleft()
+        shown = level.shown
+        scene = compose(shown if isinstance(shown, Diagram) else folded_diagram(shown), direction)
+        if level.prefix:
+            scene = _inner(scene, level.prefix)
+        found.append(View(level.key, level.title, svg_text(scene, style=False), level.parent))
+        if isinstance(shown, Diagram):
+            continue  # what its boxes open into waits already
+        for box in _told_apart(shown):
+            waiting.extend(_levels(level, box, shown))
+        drawn += len(shown.nodes)
     return found
 
 
-def _view(key: str, title: str, parent: str, inside: FoldedGraph, direction: Direction) -> View:
-    picture = svg_text(compose(folded_diagram(inside), direction), style=False)
-    return View(key, title, picture, parent)
+class _Level(NamedTuple):
+    """A drawing to be made, and what stands before the keys of the boxes in it."""
+
+    key: str
+    title: str
+    parent: str
+    prefix: str
+    shown: FoldedGraph | Diagram
+
+
+def _levels(level: _Level, box: Box, shown: FoldedGraph) -> Iterator[_Level]:
+    """What a box opens into: its parts, or of one operation that runs a body, that body.
+
+    Of several bodies, such as the branches of a condition, there is a box for each.
+    """
+    key = level.prefix + box.key
+    only = box.step
+    if only is None:
+        yield _Level(key, box.name, level.key, level.prefix, shown.inside(box))
+    else:
+        yield from _within(only, key, box.name, level.key)
+
+
+def _beside(graph: ComputationGraph) -> Iterator[_Level]:
+    """What the loops and calls of a drawing without boxes run, each beside it."""
+    for node in graph.nodes:
+        if unfolds(node) and node is node.siblings[0]:
+            yield from _within(node, f"in {node.index}", f"inside {node.name}", "")
+
+
+def _within(node: Node, key: str, title: str, parent: str) -> Iterator[_Level]:
+    """The bodies that an operation runs; for several of them a drawing with a box for each."""
+    if len(node.bodies) == 1:
+        yield _Level(key, title, parent, f"{key}/", folded(node.bodies[0]))
+        return
+    boxes = [_box_of(body, str(k)) for k, body in enumerate(node.bodies)]
+    count = f"{len(boxes)} functions that it runs."
+    several = Diagram(tuple(map(box_part, boxes)), (), title, count)
+    yield _Level(key, title, parent, f"{key}/", several)
+    for inner, body in zip(boxes, node.bodies, strict=True):
+        within = f"{key}/{inner.key}"
+        yield _Level(within, inner.name, key, f"{within}/", folded(body))
+
+
+def _box_of(body: ComputationGraph, key: str) -> Box:
+    """A whole body as one box, by its operations."""
+    box = Box(key, "function", body.program.name)
+    # What it is given are no weights of its own.
+    box.parts += [node for node in body.nodes if node.kind == "operation"]
+    return box
+
+
+def _inner(scene: Scene, prefix: str) -> Scene:
+    """A drawing of a body: its nodes aren't the page's own, and its boxes have keys of their own.
+
+    A body's values differ from turn to turn, so that it has structure, names and shapes alone.
+    """
+    groups = []
+    for group in scene.groups:
+        data = {name: group.data[name] for name in ("name", "kind", "shape") if name in group.data}
+        if "box" in group.data:
+            data["box"] = prefix + group.data["box"]
+        groups.append(replace(group, kind=f"{group.kind} inner", data=data))
+    return replace(scene, groups=tuple(groups))
 
 
 def _told_apart(folded: FoldedGraph) -> list[Box]:

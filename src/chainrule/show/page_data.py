@@ -21,6 +21,7 @@ from chainrule.show.javascript.text import javascript, runtime
 from chainrule.show.node import Edge, Node
 from chainrule.show.source.source import source as source_of
 from chainrule.show.sweep import SMALL, Sweeps, is_moving, labels, sweeps
+from chainrule.show.symbol import function_words
 from chainrule.transform.gradient import grad
 
 _SHOWN = 64  # entries of an array that a page holds where it doesn't compute
@@ -159,6 +160,7 @@ def _node(node: Node) -> dict[str, Any]:
     }
     if node.equation is not None:
         found["operation"] = node.operation
+        found["words"] = function_words(node)
         found["formula"] = f"<math>{formula(node).mathml}</math>"
         found["pattern"] = PATTERNS.get(node.equation.primitive.name, "")
     if node.kind == "constant":

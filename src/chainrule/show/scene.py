@@ -5,7 +5,9 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
+from chainrule.show.mathtext import free_name
 from chainrule.show.metric import text_width
 
 Point = tuple[float, float]
@@ -133,8 +135,7 @@ def _seen(c: str) -> str:
 
 def name_runs(name: str) -> tuple[Run, ...]:
     """A name as mathematics writes it: l_2, x1 and w_in with an index, theta as θ."""
-    shown = visible(name)
-    base, index = _indexed(shown)
+    base, index = _indexed(visible(free_name(name)))
     base = GREEK.get(base, base)
     return (Run(base, "name"), Run(index, "sub")) if index else (Run(base, "name"),)
 
@@ -172,6 +173,20 @@ def runs_text(runs: Sequence[Run]) -> str:
     """A line of text without styles."""
     return "".join(run.text for run in runs)
 
+
+def runs_words(runs: Sequence[Run]) -> str:
+    """A line of text for the ear, in which an exponent stays one: q², x to the power of 0.25."""
+    spoken = []
+    for raised, part in groupby(runs, lambda run: run.style == "sup"):
+        text = runs_text(tuple(part))
+        if raised:
+            small = set(text) <= _EXPONENTS.keys()
+            text = "".join(_EXPONENTS[c] for c in text) if small else f" to the power of {text}"
+        spoken.append(text)
+    return "".join(spoken)
+
+
+_EXPONENTS = dict(zip("0123456789−n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻ⁿ", strict=True))
 
 GREEK = dict(
     zip(

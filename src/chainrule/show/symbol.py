@@ -12,7 +12,7 @@ import numpy as np
 
 from chainrule.show.node import Node
 from chainrule.show.numeral import short
-from chainrule.show.scene import Run, name_runs, runs_text, visible
+from chainrule.show.scene import Run, name_runs, runs_text, runs_words, visible
 
 # Of two values: a sign where the order doesn't matter, else what is done with which.
 _BINARY = {
@@ -99,6 +99,12 @@ def function_runs(node: Node) -> tuple[Run, ...]:
     if len(runs_text(runs)) > _LONGEST:
         return (Run(_SHORT.get(name, visible(name.replace("_", " ")))),)
     return runs
+
+
+def function_words(node: Node) -> str:
+    """What an operation does, for those who don't see its box: its name, and what stands in it."""
+    name, inside = node.operation or "", runs_words(function_runs(node))
+    return name if inside == name else f"{name} {inside}"
 
 
 def is_literal(node: Node) -> bool:

@@ -47,6 +47,8 @@ class Drawing {
       if (k !== undefined) view.edges.set(k, group);
       if (output !== undefined) view.exits.set(Number(output), group);
     }
+    // What stands in the body of a loop has no steps of its own: it's there from the beginning.
+    for (const group of view.svg.querySelectorAll(".inner")) group.classList.add("is-known");
     const first = view.nodes.values().next().value;
     if (first) first.setAttribute("tabindex", "0");
   }
@@ -163,7 +165,7 @@ class Drawing {
     this.look();
   }
 
-  /** All of it, or as much as stays legible. */
+  /** All of it, in the middle. */
   fit() {
     const { full } = this.view;
     this.view.window = { ...full };
@@ -178,16 +180,24 @@ class Drawing {
     this.look();
   }
 
-  /** Large drawings begin magnified, at their beginning. */
+  /** The page's first drawing is seen whole; what a box opens into, and on a small screen any
+      large drawing, begins legible, with the part that is furthest to the left. */
   legible() {
     this.fit();
-    const least = this.canvas.clientWidth < 600 ? 0.85 : 0.62;
+    const small = this.canvas.clientWidth < 600;
+    const least = small ? 0.85 : this.current === "" ? 0 : 0.4;
     if (this.scale() >= least) return;
-    const { full, window: seen } = this.view;
-    const factor = least / this.scale();
-    seen.width = full.width / factor;
-    seen.height = full.height / factor;
-    seen.y = full.y + (full.height - seen.height) / 2;
+    const { full, window: seen, svg } = this.view;
+    const factor = (small ? 0.85 : 0.62) / this.scale();
+    seen.width /= factor;
+    seen.height /= factor;
+    const at = (rect, name) => Number(rect.getAttribute(name));
+    const [first] = [...svg.querySelectorAll(".node > rect")].sort((a, b) => at(a, "x") - at(b, "x"));
+    const middle = first === undefined ? full.y + full.height / 2 : at(first, "y") + at(first, "height") / 2;
+    const room = Math.max(0, full.height - seen.height);
+    seen.x = full.x;
+    seen.y = room === 0 ? full.y + (full.height - seen.height) / 2
+      : Math.min(Math.max(middle - seen.height / 2, full.y), full.y + room);
     this.look();
   }
 
@@ -324,7 +334,7 @@ function put(place, text, odd) {
 function describe(model, n, known, gradient) {
   const node = model.nodes[n];
   const kind = { input: "input", captured: "captured array", constant: "constant" }[node.kind];
-  const parts = [`${node.name}: ${kind ?? node.operation}`];
+  const parts = [`${node.name}: ${kind ?? node.words}`];
   if (node.shape.length > 0) parts.push(shapeText(node.shape));
   if (known && model.value(n) !== null) parts.push(`value ${brief(model.value(n))}`);
   if (gradient !== null) parts.push(`gradient ${brief(gradient)}`);

@@ -119,8 +119,9 @@ class Page {
       way.unshift(this.drawing.views.get(key));
       if (key === "") break;
     }
-    const whole = this.drawing.views.get("whole");
-    if (whole !== undefined && way.length === 1) way.push(whole);
+    // Beside a drawing: all of it unfolded, or the bodies of loops that are one node in it.
+    const beside = [...this.drawing.views.values()].filter((view) => /^(whole$|in \d+$)/.test(view.key));
+    if (way.length === 1) way.push(...beside);
     crumbs.replaceChildren(...way.map((view) => {
       const here = view.key === this.drawing.current;
       const button = make("button", { type: "button", disabled: here }, view.title);

@@ -80,8 +80,16 @@ const GREEK = Object.fromEntries(
   ),
 );
 
-/** A name and its index, as the drawing has it: l_2, x1, w_in, theta_1. */
-function indexed(text) {
+// The words of Python's own, after which a name ends with an underscore.
+const KEYWORDS = new Set(
+  `False None True and as assert async await break class continue def del elif else except finally
+  for from global if import in is lambda nonlocal not or pass raise return try while with
+  yield`.split(/\s+/).map((word) => `${word}_`),
+);
+
+/** A name and its index, as the drawing has it: l_2, x1, w_in, theta_1, lambda_. */
+function indexed(name) {
+  const text = KEYWORDS.has(name) ? name.slice(0, -1) : name;
   const parts = /^(.+)_(\d+)$/.exec(text) ?? /^([A-Za-z]{1,2})_([^_]+)$/.exec(text)
     ?? /^([A-Za-z])(\d+)$/.exec(text) ?? [text, text, ""];
   return [Object.hasOwn(GREEK, parts[1]) ? GREEK[parts[1]] : parts[1], parts[2]];
@@ -145,6 +153,25 @@ function rebuilt(node) {
     element.textContent = "·"; // x·z, but 2q
   }
   return element;
+}
+
+/** A formula of words, which breaks between them; MathML alone never does. */
+function breaking(math) {
+  const only = math.children.length === 1 && math.firstElementChild.localName === "mrow";
+  const row = only ? math.firstElementChild : math;
+  const words = [...math.querySelectorAll("mtext")];
+  if (words.length === 0 || words.some((part) => part.parentNode !== row)) return [math];
+  const parts = [];
+  for (const child of [...row.childNodes]) {
+    const spoken = typeof parts.at(-1) === "string";
+    if (child.localName === "mtext" || (spoken && child.textContent === ",")) {
+      parts.push(child.textContent.replace(/\u00a0/g, " "));
+    } else {
+      if (spoken || parts.length === 0) parts.push(math.cloneNode(false));
+      parts.at(-1).append(child);
+    }
+  }
+  return parts;
 }
 
 /** An entry's name: W[1, 0] for the third of a matrix of two columns. */

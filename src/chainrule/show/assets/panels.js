@@ -32,7 +32,7 @@ function mathName(text) {
 function tile(content, meaning, kind = "") {
   return make("div", { class: `tile ${kind}` },
     make("div", { class: "tile-number" }, content),
-    make("div", { class: "tile-meaning" }, [meaning].flat(2)));
+    make("div", { class: "tile-meaning" }, [meaning].flat(Infinity)));
 }
 
 function sign(text) {
@@ -200,7 +200,7 @@ class Panels {
     const source = model.nodes[edge.source];
     const upstream = model.gradient(n);
     const local = model.local(k);
-    const words = mathematics(edge.formula);
+    const words = breaking(mathematics(edge.formula));
     const whole = edge.how === "entries" || local?.shape.length <= 2;
     const rule = [fraction(node.name, source.name), whole ? [" = ", words] : ""];
     const numbers = whole ? shown(local, "local", 4) : make("span", { class: "rule" }, words);
