@@ -40,6 +40,10 @@ class Row:
     memory: float | None = None
 
 
+# OpenMP's threads spin for 0.2 s after their work, on a core that the next in turn needs.
+_SETTLE = 0.25
+
+
 def keep_to_cores(count: int) -> None:
     """Keep this process on so many cores, so that nobody gains by more threads than that."""
     if hasattr(os, "sched_setaffinity"):
@@ -96,6 +100,9 @@ def compete(
         # The order turns, so that nobody always follows the same neighbour.
         turn = number % len(runs)
         for contestant, run, calls in runs[turn:] + runs[:turn]:
+            if cores() > 1:
+                time.sleep(_SETTLE)
+                run()
             times[contestant.name].append(per_call(run, calls) / parts)
     return [summary(c.name, c.role, times[c.name]) for c, _, _ in runs], absent
 
