@@ -12,7 +12,7 @@ import numpy as np
 
 from chainrule.base.errors import ExpressionError, UnsupportedError
 from chainrule.cli.expression import Expression
-from chainrule.cli.point import read_point
+from chainrule.cli.point import at_option, read_point
 from chainrule.cli.vocabulary import FUNCTIONS
 from chainrule.transform.compare import compare
 from chainrule.transform.differentiability import differentiability
@@ -120,12 +120,6 @@ chainrule diff "x1*x2 + sin(x1)" --at x1=pi/2,x2=2
     context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]},
 )
 @click.argument("expression")
-@click.option(
-    "--at",
-    "at",
-    multiple=True,
-    metavar="NAME=VALUE,…",
-    help="The point: a value for every name, as in x=2,z=pi/3.",
-)
+@at_option
 def diff(expression: str, at: tuple[str, ...]) -> None:
     run_diff(expression, at)

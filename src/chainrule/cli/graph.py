@@ -11,7 +11,7 @@ import click
 from chainrule.base.errors import ExpressionError
 from chainrule.cli.diff import lines_of
 from chainrule.cli.expression import Expression
-from chainrule.cli.point import read_point
+from chainrule.cli.point import at_option, read_point
 from chainrule.cli.vocabulary import FUNCTIONS
 from chainrule.show.graph import graph as graph_of
 
@@ -69,13 +69,7 @@ chainrule graph "1/(1 + exp(-w*x))" --at w=2,x=-1 -o sigmoid.svg
     context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]},
 )
 @click.argument("expression")
-@click.option(
-    "--at",
-    "at",
-    multiple=True,
-    metavar="NAME=VALUE,…",
-    help="The point: a value for every name, as in x=2,z=pi/3.",
-)
+@at_option
 @click.option(
     "-o",
     "--output",

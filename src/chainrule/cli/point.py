@@ -6,10 +6,21 @@ import keyword
 from collections.abc import Iterable
 from itertools import pairwise
 
+import click
+
 from chainrule.base.errors import ExpressionError
 from chainrule.cli.expression import Expression
 from chainrule.cli.reader import pointer
 from chainrule.cli.vocabulary import FUNCTIONS
+
+# Of every command that takes a point.
+at_option = click.option(
+    "--at",
+    "at",
+    multiple=True,
+    metavar="NAME=VALUE,…",
+    help="The point: a value for every name, as in x=2,z=pi/3.",
+)
 
 
 def read_point(texts: Iterable[str]) -> dict[str, float]:

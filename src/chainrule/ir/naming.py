@@ -204,7 +204,7 @@ def _body(equation: Equation, key: str, labels: Mapping[int, str], body: Program
         for var, label in zip_longest(body.inputs, outer[: len(body.inputs)])
     )
     same = {before.number: after for before, after in zip(body.inputs, inputs, strict=True)}
-    return named(_reread(replace(body, inputs=inputs), same))
+    return named(reread(replace(body, inputs=inputs), same))
 
 
 def _seen(equation: Equation, key: str) -> Sequence[Operand]:
@@ -218,7 +218,7 @@ def _seen(equation: Equation, key: str) -> Sequence[Operand]:
     return equation.inputs[1:] if equation.primitive.name == "cond" else ()
 
 
-def _reread(program: Program, names: Mapping[int, Var]) -> Program:
+def reread(program: Program, names: Mapping[int, Var]) -> Program:
     """The program with some variables read under other names."""
 
     def read(a: Operand) -> Operand:

@@ -16,8 +16,9 @@ import numpy as np
 from chainrule.base.errors import TraceError
 from chainrule.base.trees import flatten
 from chainrule.ir.canonical import canonical
+from chainrule.ir.naming import reread
 from chainrule.ir.primitive import Primitive
-from chainrule.ir.program import Operand, Program, Var
+from chainrule.ir.program import Program, Var
 from chainrule.ir.types import ArrayType, type_of
 from chainrule.tracing.creation import as_traced_leaf, operand
 from chainrule.tracing.record import ProgramTrace
@@ -219,7 +220,7 @@ def free(program: Program) -> tuple[Program, tuple[Any, ...]]:
         else:
             same[var.number] = heads[twin]
     program = replace(program, inputs=(*heads, *program.inputs), captured=())
-    return (renamed(program, same) if same else program), tuple(arrays)
+    return (reread(program, same) if same else program), tuple(arrays)
 
 
 def _same(left: np.ndarray, right: np.ndarray) -> bool:
@@ -228,16 +229,3 @@ def _same(left: np.ndarray, right: np.ndarray) -> bool:
     if left.shape != right.shape or left.dtype != right.dtype or left.nbytes > _SMALL:
         return False  # of large arrays a trace makes one copy alone
     return left.tobytes() == right.tobytes()
-
-
-def renamed(program: Program, names: dict[int, Var]) -> Program:
-    """The program with some variables read under other names."""
-
-    def read(a: Operand) -> Operand:
-        return names.get(a.number, a) if isinstance(a, Var) else a
-
-    equations = tuple(
-        replace(equation, inputs=tuple(map(read, equation.inputs)))
-        for equation in program.equations
-    )
-    return replace(program, equations=equations, outputs=tuple(map(read, program.outputs)))
