@@ -90,3 +90,15 @@ def write(tmp_path: Path) -> Callable[[str, str], Path]:
         return path
 
     return written
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a graph's page into a file of its own."""
+
+    def save(graph: Any, **options: Any) -> Path:
+        path = tmp_path / "graph.html"
+        graph.save(path, **options)
+        return path
+
+    return save

@@ -90,6 +90,15 @@ def wait_for_epoch(page, least):
     )
 
 
+def wait_for_text(page, label, text):
+    """Until a control shows a value, and the server has it."""
+    page.wait_for_function(
+        "([label, text]) => [...document.querySelectorAll('label.field')].some((one) =>"
+        " one.textContent.includes(label) && one.querySelector('output')?.textContent === text)",
+        arg=[label, text],
+    )
+
+
 def picture(page):
     return page.evaluate("document.querySelector('#plane canvas').toDataURL()")
 
@@ -132,6 +141,18 @@ def test_controls_act_while_it_runs(shown):
     wait(shown, "document.querySelector('#settings output').textContent === '1'")
     shown.get_by_label("Activation").select_option(label="ReLU")
     wait(shown, "document.getElementById('note').textContent.includes('keeps its weights')")
+    for label, place, told in (
+        ("Dropout", "4", "0.2"),
+        ("L1", "1", "1.0e−5"),
+        ("L2", "2", "1.5e−5"),
+    ):
+        slider = shown.get_by_label(label)
+        slider.fill(place)
+        slider.dispatch_event("change")
+        wait_for_text(shown, label, told)
+    shown.get_by_label("Batch").select_option(label="all rows")
+    reached = epoch(shown)
+    wait_for_epoch(shown, reached + 5)
     shown.get_by_label("More units in layer 1").click()
     wait(shown, "document.querySelectorAll('#diagram .unit').length === 10")
     shown.get_by_label("Fewer layers").click()
@@ -146,6 +167,37 @@ def test_controls_act_while_it_runs(shown):
     shown.wait_for_selector("#unit-0-2")
     wait_for_epoch(shown, 3)
     assert shown.get_by_role("button", name="Pause").is_visible()
+
+
+def test_every_set_of_points_is_drawn_and_trains(shown):
+    shown.get_by_role("button", name="Start").click()
+    first, *others = [one.inner_text() for one in shown.locator("#sets button").all()]
+    for name in (*others, first):
+        button = shown.get_by_role("button", name=name, exact=True)
+        button.click()
+        wait(shown, "document.getElementById('note').textContent.startsWith('New network')")
+        shown.wait_for_function(
+            "title => document.querySelector('#plane canvas').ariaLabel.includes(title)",
+            arg=name,
+        )
+        wait_for_epoch(shown, 2)
+        assert button.get_attribute("aria-pressed") == "true"
+        assert not shown.locator("#fault").is_visible()
+
+
+def test_all_windows_show_and_steer_the_same_training(play, visit):
+    ground = play(hidden=(2,))
+    pages = [opened(visit, ground.url) for _ in range(3)]
+    pages[0].get_by_role("button", name="Start").click()
+    for page in pages:
+        wait_for_epoch(page, 2)
+    pages[1].get_by_label("Learning rate").fill("30")
+    for page in pages:
+        wait(page, "document.querySelector('#settings output').textContent === '1'")
+    pages[2].get_by_role("button", name="Pause").click()
+    for page in pages:
+        wait(page, "document.getElementById('run').textContent === 'Start'")
+    assert len({page.inner_text("#epoch") for page in pages}) == 1
 
 
 def test_the_keyboard_is_enough(shown):
@@ -217,6 +269,7 @@ def test_a_diverging_run_says_so(play, visit):
     assert "the training diverged" in page.inner_text("#fault")
     assert "What helps: lower the learning rate" in page.inner_text("#fault")
     wait(page, "document.querySelector('#loss .head span').textContent === 'training NaN'")
+    assert page.locator("#loss .strange text").text_content() == "NaN"
 
 
 def test_the_exports_are_the_network(play, visit, tmp_path, monkeypatch):
@@ -254,6 +307,9 @@ def test_names_in_a_table_stay_text(play, visit, tmp_path):
     page.wait_for_function(
         "name => document.querySelector('#plane .along').textContent.includes(name)", arg=HOSTILE
     )
+    # A character that turns the text around it would change the sentences that hold the name.
+    assert "\u202e" not in page.locator("body").inner_text()
+    assert "\ufffdc" in page.inner_text("#diagram")
     assert page.title() == "chainrule playground"
 
 
@@ -273,6 +329,37 @@ def test_a_lost_server_is_told_and_found_again(play, visit):
     wait(page, "document.getElementById('lost').hidden")
     wait_for_epoch(page, before + 1)
     visit.complaints.clear()  # a browser writes each failed request to its console
+
+
+def test_another_server_at_the_same_address_is_told_apart(play, visit):
+    ground = play(hidden=(2,))
+    page = opened(visit, ground.url)
+    ground.stop_serving()
+    ground.secret = "another-secret"
+    ground.serve()
+    wait(page, "document.getElementById('lost').textContent.includes('another one is there now')")
+    visit.complaints.clear()  # a browser writes each failed request to its console
+
+
+def test_what_is_not_finite_is_drawn_as_such(play, visit):
+    ground = play(hidden=(3,))
+
+    def break_it(trainer):
+        kernel = trainer.model.layers[0].kernel.copy()
+        kernel[0, 1] = np.nan
+        trainer.model.keep({"parameters": {"dense/kernel": kernel}})
+
+    ground.session.job(break_it).result(60)
+    page = opened(visit, ground.url)
+    assert page.locator("#diagram line.strange").count() >= 1
+    assert "100 % not finite" in page.inner_text("#histograms")
+    pixel = page.evaluate(
+        "[...document.querySelector('#plane canvas')"
+        ".getContext('2d').getImageData(3, 3, 1, 1).data]"
+    )
+    assert pixel == [128, 128, 128, 255]
+    page.hover("#unit-1-1")
+    wait(page, "document.getElementById('detail').textContent.includes('x NaN')")
 
 
 def test_opened_without_its_server_it_says_what_to_do(visit, tmp_path):

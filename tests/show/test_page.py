@@ -139,6 +139,20 @@ def test_what_cannot_be_printed_means_no_editing():
     )
 
 
+def test_a_graph_of_many_nodes_is_shown_but_not_computed(graph, monkeypatch):
+    monkeypatch.setattr("chainrule.show.page_data._MOST_COMPUTED", 5)
+    data, arithmetic = page_data(graph)
+    assert arithmetic == ""
+    assert (
+        data["cannotEdit"]
+        == f"The graph has {len(graph.nodes)} nodes: too many to compute in a page."
+    )
+    # Forward mode is Python's own then, along the first number.
+    assert data["shown"]["along"] == 0
+    tangent = data["shown"]["tangent"][str(graph.outputs[0].index)]["entries"]
+    assert tangent == pytest.approx([float(graph.inputs[0].gradient)], rel=1e-14)
+
+
 def test_a_graph_of_many_numbers_is_shown_but_not_computed():
     g = cr.graph(lambda x: np.sum(x * x), np.ones(150_000))
     data, arithmetic = page_data(g)
@@ -186,10 +200,13 @@ def test_a_loop_opens_into_its_body():
 
 def test_a_loop_that_is_a_node_has_its_body_beside_the_drawing():
     graph = cr.graph(lambda x: cr.fori_loop(0, 3, lambda i, v: np.sin(v), x) * 2, 0.5)
-    first, body = views(graph)
+    first, body, *turns = views(graph)
     loop = step_of(graph, "scan")
     assert (first.key, body.key, body.parent) == ("", f"in {loop.index}", "")
     assert body.title == f"inside {loop.name}"
+    assert [(turn.key, turn.title, turn.parent) for turn in turns] == [
+        (f"{body.key} turn {k}", f"turn {k} of 3", body.key) for k in (1, 2)
+    ]
     assert "data-node" in first.svg
     assert "sin" in body.svg
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from chainrule import nn
 from chainrule.nn.arguments import whole_number
+from chainrule.tracing.origin import announced
 from chainrule.transform.control import scan
 
 _TINY = 1e-8  # keeps norms and weightings off 0, where roots and powers have no slope
@@ -100,24 +101,48 @@ class NeuralTuringMachine(nn.Layer):
     def step(self, state: Any, x: Any) -> tuple[Any, Any]:
         """One step of time: the next memory, weightings and reading, and the output."""
         memory, writing, looking, reading = state
-        seen = np.concatenate([x, reading], axis=-1)
-        h = np.tanh(seen @ self.controller_kernel + self.controller_bias)
-
-        head = h @ self.write_head_kernel + self.write_head_bias
-        place, erase, add = np.split(head, [-2 * self.width, -self.width], axis=-1)
+        h = self._control(x, reading)
+        place, erase, add = self._write_head(h)
         writing = address(memory, writing, place)
-        # Equations 3 and 4.
-        erased = 1.0 - writing[:, :, None] * nn.activations.sigmoid(erase)[:, None, :]
-        memory = memory * erased + writing[:, :, None] * np.tanh(add)[:, None, :]
+        memory = write(memory, writing, erase, add)
+        looking = address(memory, looking, self._read_head(h))
+        reading = read(memory, looking)
+        return (memory, writing, looking, reading), self._output(h, reading)
 
-        looking = address(memory, looking, h @ self.read_head_kernel + self.read_head_bias)
-        reading = np.sum(looking[:, :, None] * memory, axis=1)  # equation 2
+    @announced
+    def _control(self, x: Any, reading: Any) -> Any:
+        seen = np.concatenate([x, reading], axis=-1)
+        return np.tanh(seen @ self.controller_kernel + self.controller_bias)
 
+    @announced
+    def _write_head(self, h: Any) -> Any:
+        head = h @ self.write_head_kernel + self.write_head_bias
+        return np.split(head, [-2 * self.width, -self.width], axis=-1)
+
+    @announced
+    def _read_head(self, h: Any) -> Any:
+        return h @ self.read_head_kernel + self.read_head_bias
+
+    @announced
+    def _output(self, h: Any, reading: Any) -> Any:
         known = np.concatenate([h, reading], axis=-1)
-        output = known @ self.output_kernel + self.output_bias
-        return (memory, writing, looking, reading), output
+        return known @ self.output_kernel + self.output_bias
 
 
+@announced
+def write(memory: Any, writing: Any, erase: Any, add: Any) -> Any:
+    """The memory after erasing and adding: equations 3 and 4."""
+    erased = 1.0 - writing[:, :, None] * nn.activations.sigmoid(erase)[:, None, :]
+    return memory * erased + writing[:, :, None] * np.tanh(add)[:, None, :]
+
+
+@announced
+def read(memory: Any, looking: Any) -> Any:
+    """What stands in the memory where a head looks: equation 2."""
+    return np.sum(looking[:, :, None] * memory, axis=1)
+
+
+@announced
 def address(memory: Any, before: Any, head: Any) -> Any:
     """Where a head looks: by content, then by location.
 
@@ -132,28 +157,38 @@ def address(memory: Any, before: Any, head: Any) -> Any:
 
     Source: Graves, Wayne and Danihelka, Neural Turing machines, 2014, section 3.3.
     """
-    softplus, sigmoid, softmax = (
-        nn.activations.softplus, nn.activations.sigmoid, nn.activations.softmax
-    )  # fmt: skip
     width = memory.shape[-1]
-    key = np.tanh(head[:, :width])
-    strength = softplus(head[:, width : width + 1])
-    gate = sigmoid(head[:, width + 1 : width + 2])
-    shift = softmax(head[:, width + 2 : width + 5])
-    sharpness = 1.0 + softplus(head[:, width + 5 :])
+    weighting = by_content(memory, head[:, :width], head[:, width : width + 1])
+    # Equation 7: that, or where it was.
+    gate = nn.activations.sigmoid(head[:, width + 1 : width + 2])
+    weighting = gate * weighting + (1.0 - gate) * before
+    weighting = shifted(weighting, head[:, width + 2 : width + 5])
+    return sharpened(weighting, head[:, width + 5 :])
 
-    # Equations 5 and 6: the slots that resemble the key.
+
+@announced
+def by_content(memory: Any, key: Any, strength: Any) -> Any:
+    """The slots that resemble the key: equations 5 and 6."""
+    key = np.tanh(key)
     dots = np.sum(memory * key[:, None, :], axis=-1)
     lengths = np.sum(memory * memory, axis=-1) * np.sum(key * key, axis=-1, keepdims=True)
-    weighting = softmax(strength * dots / np.sqrt(lengths + _TINY))
-    # Equation 7: that, or where it was.
-    weighting = gate * weighting + (1.0 - gate) * before
-    # Equation 8: one slot back, none, or one on.
-    weighting = (
+    likeness = nn.activations.softplus(strength) * dots / np.sqrt(lengths + _TINY)
+    return nn.activations.softmax(likeness)
+
+
+@announced
+def shifted(weighting: Any, shift: Any) -> Any:
+    """One slot back, none, or one on: equation 8."""
+    shift = nn.activations.softmax(shift)
+    return (
         shift[:, 0:1] * np.roll(weighting, -1, axis=-1)
         + shift[:, 1:2] * weighting
         + shift[:, 2:3] * np.roll(weighting, 1, axis=-1)
     )
-    # Equation 9: sharper.
-    weighting = (weighting + _TINY) ** sharpness
+
+
+@announced
+def sharpened(weighting: Any, sharpness: Any) -> Any:
+    """What is large larger, what is small smaller: equation 9."""
+    weighting = (weighting + _TINY) ** (1.0 + nn.activations.softplus(sharpness))
     return weighting / np.sum(weighting, axis=-1, keepdims=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.show.metric import widest
+from chainrule.show.metric import text_width, widest
 from chainrule.show.numeral import is_finite, range_text, shape_text, short
 from chainrule.show.scene import Lines, Run, Shape, Text, runs_width
 
@@ -62,7 +62,13 @@ class Block:
         left = x - self.width / 2
         if self.lead:
             middle = y + self.height / 2 + 0.35 * self.size
-            yield Text(left, middle, self.lead, self.size, "start")
+            # Next to the bracket: a font that is narrower leaves its room at the far end.
+            end = left + self._lead()
+            *before, last = self.lead
+            bare = Run(last.text.rstrip(" "), last.style)
+            if bare != last:
+                end -= text_width(" ", self.size)
+            yield Text(end, middle, (*before, bare), self.size, "end")
         left += self._lead() + 2
         right, top, bottom = x + self.width / 2 - 2, y + 1, y + self.height - 0.5
         for edge, inward in ((left, 3.0), (right, -3.0)):

@@ -29,6 +29,8 @@ _ARROW = 8.5
 _LINE_GAP = 3.5  # between an edge and the numbers above and below it
 _BESIDE = 7.0  # between a box and the numbers beside it
 _NAME = SMALL * 1.1  # size of a name outside a box
+_CAPTION = 26.0  # room below a picture for a line about it
+_INSET = 3.0  # from the outline of an array from outside to the second one in it
 _STACK = 4.0  # how far the sheets behind a folded box stand out
 
 
@@ -131,6 +133,7 @@ class Diagram:
     links: tuple[Link, ...]
     title: str
     description: str
+    caption: str = ""
 
 
 def compose(diagram: Diagram, direction: Direction = "right") -> Scene:
@@ -148,7 +151,12 @@ def compose(diagram: Diagram, direction: Direction = "right") -> Scene:
     groups += [
         _node(part, center, flat) for part, center in zip(diagram.parts, found.centers, strict=True)
     ]
-    return Scene(found.width, found.height, diagram.title, diagram.description, tuple(groups))
+    height = found.height
+    if diagram.caption:
+        height += _CAPTION
+        text = Text(0.0, height - 4.0, (Run(diagram.caption),), SMALL, "start", "quiet")
+        groups.append(Group("caption", diagram.caption, (text,)))
+    return Scene(found.width, height, diagram.title, diagram.description, tuple(groups))
 
 
 # ---- edges ---------------------------------------------------------------------------------------
@@ -245,6 +253,9 @@ def _node(part: Part, center: Point, flat: bool) -> Group:
                 shift = k * _STACK
                 shapes.append(Rect(left + shift, top - shift, width, height, radius, part.role))
         shapes.append(Rect(left, top, width, height, radius, part.role))
+        if part.role == "captured":  # told from an input in grey too
+            inner = (width - 2 * _INSET, height - 2 * _INSET, max(radius - _INSET, 1.0))
+            shapes.append(Rect(left + _INSET, top + _INSET, *inner, "inset"))
     shapes += _inside(part, x, y)
     shapes += _outside(part, x, y) if flat else _beside(part, x, y)
     classes = " ".join(("node", part.role, *part.classes))

@@ -12,15 +12,15 @@ from chainrule.show.block import Block, number_block
 from chainrule.show.diagram import Diagram, Link, Part, compose, titles
 from chainrule.show.fold import LOOPS, operations, turns_of, unfolds
 from chainrule.show.layout import Direction
-from chainrule.show.node import Node
+from chainrule.show.node import Edge, Node
 from chainrule.show.numeral import exact, is_finite, shape_text, words
 from chainrule.show.scene import Run, Scene, name_runs, runs_words
-from chainrule.show.symbol import function_runs, function_words, is_literal
+from chainrule.show.symbol import function_runs, function_words, is_literal, leaf_runs
 
 Notation = Literal["operations", "variables"]
 NOTATIONS = ("operations", "variables")
 
-_MOST_LABELLED = 160  # nodes up to which every edge carries its numbers
+MOST_LABELLED = 160  # nodes up to which every edge carries its numbers
 _MOST_NUMBERED = 400  # nodes up to which a matrix shows entries
 
 
@@ -56,16 +56,20 @@ def draw(
 def diagram_of(graph: Any, notation: Notation, values: bool, gradients: bool) -> Diagram:
     """What there is to draw of a graph, without places."""
     shown = [node for node in graph.nodes if not is_literal(node) or node in graph.outputs]
-    labelled = len(shown) <= _MOST_LABELLED
+    labelled = len(shown) <= MOST_LABELLED
     reader = Reader(graph, shown, values, gradients, labelled)
     if notation == "operations":
-        parts, links = reader.operations()
+        edges = [(k, e) for k, e in enumerate(graph.edges) if e.source.index in reader.at]
+        parts, links = reader.operations(edges, graph.outputs)
     else:
         parts, links = reader.variables()
     count = sum(node.kind == "operation" for node in graph.nodes)
     title = f"Computation graph of {graph.program.name}"
     description = f"{count} operations from {_listed(graph.inputs)} to {_listed(graph.outputs)}."
-    return Diagram(tuple(parts), tuple(links), title, description)
+    caption = graph.caption if values else ""
+    if caption:
+        title += f", {caption}"
+    return Diagram(tuple(parts), tuple(links), title, description, caption)
 
 
 def _listed(nodes: Sequence[Node]) -> str:
@@ -139,24 +143,44 @@ class Reader:
 
     # ---- a box per operation --------------------------------------------------------------------
 
-    def operations(self) -> tuple[list[Part], list[Link]]:
-        parts = [self.operation(node) for node in self.shown]
-        links = [
-            self.carrier(k, self.at[edge.source.index], self.at[edge.target.index], edge)
-            for k, edge in enumerate(self.graph.edges)
-            if edge.source.index in self.at
-        ]
-        for node in dict.fromkeys(self.graph.outputs):
-            parts.append(Part("end", name_runs(node.name), f"output {node.name}", name=()))
+    def operations(
+        self, edges: Sequence[tuple[int, Edge]], leaving: Sequence[Node]
+    ) -> tuple[list[Part], list[Link]]:
+        """The parts of all nodes, these edges with their numbers, and an end for what leaves.
+
+        An operation with several results is one box, and reads each operand once.
+        """
+        heads = [node for node in self.shown if node is node.siblings[0]]
+        parts = [self.operation(node, node.siblings) for node in heads]
+        place = {node.index: k for k, node in enumerate(heads)}
+        self.at = {node.index: place[node.siblings[0].index] for node in self.shown}
+        uses: dict[tuple[int, int], list[tuple[int, Edge]]] = {}
+        for k, edge in edges:
+            use = edge.target.siblings[0].index, edge.slot
+            uses.setdefault(use, []).append((k, edge))
+        links = [self.carrier(use) for use in uses.values()]
+        for node in dict.fromkeys(leaving):
+            parts.append(Part("end", leaf_runs(node), f"output {node.name}", name=()))
             links.append(self.exit(node, len(parts) - 1))
         return parts, links
 
-    def operation(self, node: Node) -> Part:
-        shape = ((Run(shape_text(node.type.shape)),),) if node.type.shape else ()
+    def operation(self, node: Node, results: Sequence[Node] = ()) -> Part:
+        results = results or (node,)
+        several = len(results) > 1
+        shape = ((Run(shape_text(node.type.shape)),),) if node.type.shape and not several else ()
         leaf = node.kind != "operation"
-        inside = name_runs(node.name) if leaf else function_runs(node)
-        branching = len(node.users) + (node.index in self.ends) > 1
-        total = self.gradient_block(node.gradient) if branching and self.labelled else None
+        inside = leaf_runs(node) if leaf else function_runs(node)
+        total = None
+        branching = [x for x in results if self.ways(x) > 1]
+        if self.labelled and len(branching) == 1:
+            total = self.gradient_block(branching[0].gradient)
+        sign: tuple[Run, ...] = (Run("Σ "),)
+        if several and total is not None:
+            sign = (Run("Σ "), *name_runs(branching[0].name), Run(" = "))
+        wrong = tuple(dict.fromkeys(word for x in results for word in self.classes(x)))
+        data = self.data(node) | ({"results": _indices(results)} if several else {})
+        if several and total is not None:
+            data["sums"] = str(branching[0].index)
         role, lines = node.kind, [*shape]
         if unfolds(node):
             role = "loop" if node.operation in LOOPS else "function"
@@ -170,22 +194,35 @@ class Reader:
             stacked=role == "loop",
             entries=self.matrix(node) if node.kind in ("input", "captured") else None,
             outside=() if leaf or self.labelled else name_runs(node.name),
-            below=None if total is None else _led("Σ ", total),
-            title=self.title(node),
-            classes=self.classes(node),
-            data=self.data(node),
+            below=None if total is None else _led(sign, total),
+            title=titles([self.title(x) for x in results]),
+            classes=wrong,
+            data=data,
             name=name_runs(node.name),
         )
 
-    def carrier(self, k: int, source: int, target: int, edge: Any) -> Link:
+    def ways(self, node: Node) -> int:
+        """How many edges lead away from a node, each of which brings a part of its gradient."""
+        users = [user for user in node.users if user is user.siblings[0]]
+        others = {user.siblings[0].index for user in node.users} - {user.index for user in users}
+        reads = sum(sum(x is node for x in user.inputs) for user in users)
+        return reads + len(others) + (node.index in self.ends)
+
+    def carrier(self, use: Sequence[tuple[int, Edge]]) -> Link:
+        """One operand of an operation; what comes back from all its results flows together."""
+        k, edge = use[0]
         node = edge.source
-        contribution = edge.contribution if self.gradients else None
+        back = [each.contribution for _, each in use] if self.gradients else []
+        back = [g for g in back if g is not None]
+        contribution = sum(back[1:], back[0]) if back else None
         data = {
             "edge": str(k),
             "source": str(node.index),
             "target": str(edge.target.index),
             "slot": str(edge.slot),
         }
+        if len(use) > 1:
+            data["edges"] = " ".join(str(number) for number, _ in use)
         above = below = None
         if self.labelled:
             named = node.kind == "operation"
@@ -197,13 +234,14 @@ class Reader:
         wrong = contribution is not None and not is_finite(contribution)
         wrong = wrong or (node.value is not None and not is_finite(node.value))
         data |= numbers(node.value, contribution)
+        source, target = self.at[node.index], self.at[edge.target.index]
         return Link(source, target, titles(title), above, below, ("wrong",) * wrong, data)
 
     def above(self, node: Node, named: bool) -> Block | None:
         name = name_runs(node.name)
         if not self.values or node.value is None:
             return Block(name, (("",),), 12.0, "ink") if named else None
-        if node.kind != "operation" and self.matrix(node) is not None:
+        if node.kind == "constant" or (node.kind != "operation" and self.matrix(node) is not None):
             return None  # its entries stand in its box
         return self.value_block(node, (*name, Run(" = ")) if named else ())
 
@@ -214,7 +252,9 @@ class Reader:
         upstream = None if node.users else node.gradient
         below = self.gradient_block(upstream) if self.labelled else None
         data = {"output": str(node.index)} | numbers(node.value, upstream)
-        return Link(self.at[node.index], end, f"output {node.name}", above, below, (), data)
+        finite = all(x is None or is_finite(x) for x in (node.value, upstream))
+        wrong = () if finite else ("wrong",)
+        return Link(self.at[node.index], end, f"output {node.name}", above, below, wrong, data)
 
     # ---- a node per variable --------------------------------------------------------------------
 
@@ -227,9 +267,9 @@ class Reader:
             parts.append(
                 Part(
                     role=role,
-                    inside=name_runs(node.name),
+                    inside=leaf_runs(node),
                     below_inside=shape,
-                    above=self.value_block(node) if numbered else None,
+                    above=self.value_block(node) if numbered and node.kind != "constant" else None,
                     below=self.gradient_block(node.gradient) if numbered else None,
                     title=self.title(node),
                     classes=self.classes(node),
@@ -254,9 +294,13 @@ class Reader:
         return parts, links
 
 
-def _led(sign: str, block: Block) -> Block:
+def _led(sign: tuple[Run, ...], block: Block) -> Block:
     """A block with a sign before it."""
-    return Block((Run(sign), *block.lead), block.cells, block.size, block.role, block.matrix)
+    return Block((*sign, *block.lead), block.cells, block.size, block.role, block.matrix)
+
+
+def _indices(nodes: Sequence[Node]) -> str:
+    return " ".join(str(node.index) for node in nodes)
 
 
 def numbers(value: Any, gradient: Any) -> dict[str, str]:

@@ -63,7 +63,7 @@ class Box:
     @property
     def step(self) -> Node | None:
         """The only operation in it, where that has a body: what is inside is inside that."""
-        found = [part for part in self.parts if isinstance(part, Box) or part.kind == "operation"]
+        found = [part for part in self.parts if isinstance(part, Box) or is_first(part)]
         only = found[0] if len(found) == 1 else None
         return only if isinstance(only, Node) and unfolds(only) else None
 
@@ -275,8 +275,14 @@ def _fill(box: Box, items: list[tuple[Node, list[tuple[_Key, Scope]]]], level: i
         members = list(run)
         if key is None:
             for node, _ in members:
-                box.parts.append(_of_loop(box, count, node) if unfolds(node) else node)
-                count += unfolds(node)
+                last = box.parts[-1] if box.parts else None
+                if not unfolds(node):
+                    box.parts.append(node)
+                elif isinstance(last, Box) and node.siblings[0] in last.parts:
+                    last.parts.append(node)  # another result of the same loop
+                else:
+                    box.parts.append(_of_loop(box, count, node))
+                    count += 1
             continue
         kind, name, _ = key
         scope = members[0][1][level][1]
@@ -302,16 +308,23 @@ def unfolds(node: Node) -> bool:
 
 def operations(node: Node) -> int:
     """How many operations a node stands for: those of its body, if it unfolds."""
+    if not is_first(node):
+        return 0
     if unfolds(node):
         return sum(operations(inner) for body in node.bodies for inner in body.nodes)
-    return int(node.kind == "operation")
+    return 1
+
+
+def is_first(node: Node) -> bool:
+    """Whether it's an operation, and the first of its results where it has several."""
+    return node.kind == "operation" and node is node.siblings[0]
 
 
 def turns_of(part: Node | Box) -> int:
     """How often an operation that is a loop turns, if that is known."""
-    if isinstance(part, Box) or part.operation != "scan":
+    if isinstance(part, Box) or part.operation not in LOOPS:
         return 0
-    return int(part.params["length"])
+    return int(part.params["length"]) if part.operation == "scan" else part.turns
 
 
 def _chains(box: Box, chain: tuple[Box, ...]) -> Iterator[tuple[Node, tuple[Box, ...]]]:

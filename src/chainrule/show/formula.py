@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.ir.primitive import Flat, Linear, Multilinear, Partials, Primitive
-from chainrule.show.mathtext import Formula, bar, dot, symbolic, written
+from chainrule.show.mathtext import Formula, bar, dot, mathml_sign, symbolic, written
 from chainrule.show.node import Node
 from chainrule.transform.symbolic import load
 from chainrule.transform.symbolic_terms import as_objects, number
@@ -173,7 +173,7 @@ def pull_formula(node: Node, slot: int, upstream: str | None = None) -> Formula:
         wrapped or (local.is_number and local.is_negative) or isinstance(local, sympy.Piecewise)
     )
     left, right = ("(", ")") if wrapped else ("", "")
-    fence = (f"<mo>{left}</mo>", f"<mo>{right}</mo>") if wrapped else ("", "")
+    fence = (mathml_sign(left), mathml_sign(right)) if wrapped else ("", "")
     return Formula(
         f"{upward.text} · {left}{factor.text}{right}",
         rf"{upward.latex} \cdot {left}{factor.latex}{right}",
@@ -219,7 +219,8 @@ def _all(node: Node) -> str:
 
 
 def _safe(name: str | None) -> str:
-    return "".join(c for c in name or "" if c not in "{}")
+    """A name as a word of a line, without the underscore that Python gives to private ones."""
+    return "".join(c for c in name or "" if c not in "{}").lstrip("_")
 
 
 class _Shape(NamedTuple):

@@ -21,6 +21,7 @@ from chainrule.show.node import Edge, Node
 from chainrule.show.path import fitting, followed
 from chainrule.show.picture import FoldedPicture, Pictured, folded
 from chainrule.show.table import Table, forward_table, reverse_table
+from chainrule.show.turn import turns, within
 from chainrule.tracing.stage import trace_program
 from chainrule.tracing.trace import resolve
 from chainrule.transform.sample import refuse_traced
@@ -70,6 +71,7 @@ class ComputationGraph(Pictured):
         inputs: the nodes of the arguments' leaves, in order.
         outputs: the nodes of the result's leaves, in order.
         program: the program that it shows.
+        caption: what its picture says below it: of a loop's body, which turn's its numbers are.
     """
 
     def __init__(
@@ -80,7 +82,9 @@ class ComputationGraph(Pictured):
     ) -> None:
         self.program = program
         self.function = function
+        self.caption = ""
         self._flow: Flow | None = None
+        self._turns: dict[int, int] = {}
         self._locals: dict[tuple[int, int], Any] = {}
         self.leaves: list[Any] | None = None
         self._of, self.nodes = assembled(self, program)
@@ -95,7 +99,7 @@ class ComputationGraph(Pictured):
             Edge(source, node, k) for node in self.nodes for k, source in enumerate(node.inputs)
         )
         if args is not None:
-            self._evaluate(flatten(args)[0])
+            self.adopt(flatten(args)[0])
 
     # ---- its parts ------------------------------------------------------------------------------
 
@@ -124,7 +128,8 @@ class ComputationGraph(Pictured):
 
     # ---- values and gradients -------------------------------------------------------------------
 
-    def _evaluate(self, leaves: Sequence[Any]) -> None:
+    def adopt(self, leaves: Sequence[Any]) -> None:
+        """Compute all values from these leaves of the inputs, without tracing again."""
         # Copies: what the user writes into an argument later changes nothing here.
         given = [resolve(leaf) for leaf in leaves]
         self.leaves = [x.copy() if isinstance(x, np.ndarray) else x for x in given]
@@ -133,6 +138,7 @@ class ComputationGraph(Pictured):
             node.value = plain(env[number])
             node.gradient = None
         self._flow = None
+        self._turns.clear()
         self._locals.clear()
 
     def _need_values(self) -> list[Any]:
@@ -173,7 +179,7 @@ class ComputationGraph(Pictured):
             args = unflatten(self.program.in_tree, leaves)
             program = followed(self.program, trace_program(self.function, *args, origins=True))
             self._adopt(program)
-        self._evaluate(leaves)
+        self.adopt(leaves)
         return self.value
 
     def _adopt(self, program: Program) -> None:
@@ -246,6 +252,22 @@ class ComputationGraph(Pictured):
             moving = node.type.dtype.kind in "fc"
             found.append(np.asarray(g, node.type.dtype)[()] if moving else None)
         return found
+
+    @property
+    def swept(self) -> bool:
+        """Whether its nodes have gradients."""
+        return self._flow is not None
+
+    def within(self, node: Node, turn: int = -1) -> tuple[ComputationGraph, ...]:
+        """The graphs inside a node; see `Node.within`."""
+        self._need_values()
+        return within(node, turn)
+
+    def turns(self, node: Node) -> int:
+        """How often a node that is a loop turns; see `Node.turns`."""
+        if node.index not in self._turns:
+            self._turns[node.index] = 0 if self.leaves is None else turns(node)
+        return self._turns[node.index]
 
     def contribution(self, edge: Edge) -> Any:
         """What flows back along an edge: upstream × local, in the source's shape."""

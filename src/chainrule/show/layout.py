@@ -14,12 +14,12 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from chainrule.base.errors import ArgumentError, UnsupportedError
 from chainrule.show.piece import cut, far_wires, in_rows
-from chainrule.show.way import Point, columns_of, crossings, height_at, smooth
+from chainrule.show.way import Point, columns_of, crossings, height_at, joined, moved, smooth
 from chainrule.show.wrap import Rows, rows_of
 
 Direction = Literal["right", "down", "left", "up"]
@@ -33,6 +33,7 @@ _WHOLE = 260  # nodes that are laid out as one piece
 _LONG = 2600  # layers that all edges together may cross in one piece
 _COMPARED = 80  # wires up to which the order of operands is weighed against crossings
 _PORT_GAP = 9.0
+_ALONE = 40  # items without wires that are set apart, in their order
 
 _DOT = threading.Lock()  # Graphviz isn't made for threads
 
@@ -114,11 +115,47 @@ def arrange(
     if not items:
         return Layout(0.0, 0.0, [], [])
     dot = _library()
+    alone = set(range(len(items))).difference(*((wire.source, wire.target) for wire in wires))
+    if alone and len(alone) <= _ALONE:
+        return _beside(items, sorted(alone), wires, direction, gap)
     span = sum(_spans(len(items), wires))
     labelled = sum(wire.width > 0 for wire in wires)
     if len(items) + labelled <= _WHOLE and span <= _LONG:
         return _whole(dot, items, wires, direction, gap)
     return _pieces(dot, items, wires, direction, gap)
+
+
+def _beside(
+    items: Sequence[Item],
+    alone: Sequence[int],
+    wires: Sequence[Wire],
+    direction: Direction,
+    gap: Point,
+) -> Layout:
+    """The layout of all items that have wires, and the others in a row where wires begin."""
+    own = {k: place for place, k in enumerate(k for k in range(len(items)) if k not in alone)}
+    kept = [replace(w, source=own[w.source], target=own[w.target]) for w in wires]
+    found = arrange([items[k] for k in own], kept, direction, gap)
+    centers: list[Point] = [(0.0, 0.0)] * len(items)
+    for k, place in own.items():
+        centers[k] = found.centers[place]
+    flat = direction in ("right", "left")
+    width, height = found.width, found.height
+    for k in alone:
+        item = items[k]
+        if flat:
+            height += gap[0] * (height > 0)
+            centers[k] = (item.width / 2, height + item.height / 2)
+            width, height = max(width, item.width), height + item.height
+        else:
+            width += gap[0] * (width > 0)
+            centers[k] = (width + item.width / 2, item.height / 2)
+            width, height = width + item.width, max(height, item.height)
+    # Wires that lead left or up begin at the other side.
+    for k in alone:
+        x, y = centers[k]
+        centers[k] = {"left": (width - x, y), "up": (x, height - y)}.get(direction, (x, y))
+    return Layout(width, height, centers, found.routes)
 
 
 def _library() -> Any:
@@ -263,7 +300,7 @@ def _led(
     for k, wire in enumerate(wires):
         if wire.width:
             first = smooth(ways[f"a{k}"], columns)
-            leads.append(_joined(first, smooth(ways[f"b{k}"], columns, shifts[k])))
+            leads.append(joined(first, smooth(ways[f"b{k}"], columns, shifts[k])))
         else:
             leads.append(smooth(ways[f"a{k}"], columns, shifts[k]))
     size = size if flat else (size[1], size[0])
@@ -300,16 +337,6 @@ def _boxes(
 
 def _same(point: Point) -> Point:
     return point
-
-
-def _between(a: Point, b: Point, t: float) -> Point:
-    return a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t
-
-
-def _joined(first: list[Point], second: list[Point]) -> list[Point]:
-    """Two ways made one, straight from the end of the first to the start of the second."""
-    a, b = first[-1], second[0]
-    return [*first, _between(a, b, 1 / 3), _between(a, b, 2 / 3), *second]
 
 
 def _spread(
@@ -368,14 +395,10 @@ def _pieces(
     )
     for (own, tags, indices, found), (dx, dy) in zip(blocks, places, strict=True):
         for k, place in own.items():
-            centers[k] = _moved(found.centers[place], dx, dy)
+            centers[k] = moved(found.centers[place], dx, dy)
         for k, route in zip(indices, found.routes, strict=True):
-            tag = _moved(found.centers[tags[k]], dx, dy) if k in tags else None
-            points = tuple(_moved(point, dx, dy) for point in route.points)
-            label = None if route.label is None else _moved(route.label, dx, dy)
+            tag = moved(found.centers[tags[k]], dx, dy) if k in tags else None
+            points = tuple(moved(point, dx, dy) for point in route.points)
+            label = None if route.label is None else moved(route.label, dx, dy)
             routes[k] = Route(points, label, tag)
     return Layout(*size, centers, routes)
-
-
-def _moved(point: Point, dx: float, dy: float) -> Point:
-    return point[0] + dx, point[1] + dy

@@ -30,6 +30,11 @@ _LATEX_SIGNS = {
     "·": r" \cdot ", "−": "-", "Σ": r"\sum ", "⊙": r" \odot ",
     "≤": r" \le ", "≥": r" \ge ", "≠": r" \ne ", "¬": r"\lnot ", "∧": r" \land ", "∨": r" \lor ",
 }  # fmt: skip
+_FORMS = {
+    "(": 'form="prefix" stretchy="false"', "[": 'form="prefix" stretchy="false"',
+    ")": 'form="postfix" stretchy="false"', "]": 'form="postfix" stretchy="false"',
+    "Σ": 'form="prefix" lspace="0"',
+}  # fmt: skip
 _LATEX_SPECIAL = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#",
     "%": r"\%", "_": r"\_", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}",
@@ -69,7 +74,7 @@ def written(line: str, names: Mapping[str, str]) -> Formula:
         elif sign:
             text.append(sign)
             latex.append(_LATEX_SIGNS.get(sign, sign))
-            mathml.append(f"<mo>{html.escape(sign)}</mo>")
+            mathml.append(mathml_sign(sign))
         elif digits:
             text.append(digits)
             latex.append(digits)
@@ -81,6 +86,12 @@ def written(line: str, names: Mapping[str, str]) -> Formula:
             latex.append(rf"\text{{{latex_text(words)}}}")
             mathml.append(f"<mtext>{_kept_spaces(words)}</mtext>")
     return Formula("".join(text), "".join(latex), f"<mrow>{''.join(mathml)}</mrow>")
+
+
+def mathml_sign(sign: str) -> str:
+    """A sign in MathML; of brackets and Σ it's told where they open to, which sets their spaces."""
+    opening = f"<mo {_FORMS[sign]}>" if sign in _FORMS else "<mo>"
+    return f"{opening}{html.escape(sign)}</mo>"
 
 
 def equation(name: str, right: Formula) -> Formula:
@@ -129,6 +140,8 @@ def _stand_ins(sympy: Any, expression: Any, symbols: tuple[Any, ...]) -> tuple[s
     for entity, number in _ENTITIES.items():
         mathml = mathml.replace(entity, number)
     mathml = re.sub(r"&([a-zA-Z]\w+);", _numbered, mathml)
+    if "<mfrac>" not in mathml:  # else brackets grow with what they hold
+        mathml = re.sub(r"<mo>([()\[\]])</mo>", lambda m: mathml_sign(m[1]), mathml)
     return text, sympy.latex(plain), mathml
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import UnsupportedError
+from chainrule.show.metric import text_width
 from chainrule.show.node import Node
 from chainrule.show.numeral import exact, short
 from chainrule.show.scene import (
@@ -28,10 +29,11 @@ from chainrule.show.scene import (
 
 _RADIUS = 19.0
 _APART = 62.0  # units of a layer
-_STEP = 250.0  # layers
+_STEPS = (230.0, 300.0, 380.0)  # between layers; as far as the numbers on the edges need
 _MOST = 9  # units of a layer that are drawn one by one
 _FEW = (4, 2)  # units above and below the dots of a wider layer
-_LABELLED = 40  # weights that are written on their edges
+_LABELLED = 40  # weights that are written on their edges, where there is room
+_LABEL = 11.5  # size of their numbers
 _SIGNS = {
     "expit": "σ",
     "sigmoid": "σ",
@@ -193,18 +195,34 @@ def _rows(count: int) -> int:
     return count if count <= _MOST else sum(_FEW) + 1
 
 
+def _drawn(count: int) -> int:
+    """How many units of a layer are drawn."""
+    return count if count <= _MOST else sum(_FEW)
+
+
 def _scene(layers: Sequence[Dense]) -> Scene:
     sizes = [layers[0].kernel.shape[0], *(layer.kernel.shape[1] for layer in layers)]
     height = max(map(_rows, sizes)) * _APART
     captions = ["input", *(layer.name.removesuffix("/kernel") for layer in layers)]
     runs = [name_runs(words) for words in captions]
-    start = max(_RADIUS, runs_width(runs[0], 13.0) / 2)
-    end = max(_RADIUS, runs_width(runs[-1], 13.0) / 2)
-    columns = [_column(n, start + k * _STEP, height) for k, n in enumerate(sizes)]
-    shown = sum(len(a.units) * len(b.units) for a, b in pairwise(columns))
+    columns = [_column(sizes[0], max(_RADIUS, runs_width(runs[0], 13.0) / 2), height)]
+    shown = sum(_drawn(a) * _drawn(b) for a, b in pairwise(sizes))
     groups: list[Group] = []
+    labels: list[Group] = []
     for k, layer in enumerate(layers):
-        groups += _weights(k, layer, columns[k], columns[k + 1], shown <= _LABELLED)
+        last = columns[-1]
+        for step in _STEPS if shown <= _LABELLED else _STEPS[:1]:
+            column = _column(sizes[k + 1], last.places[0][0] + step, height)
+            wires = list(_wires(layer, last, column))
+            places = _placed(wires) if shown <= _LABELLED else None
+            crossed = sum(_crossed(wire, wires, t) for wire, t in places or ())
+            if places is not None and 2 * crossed <= len(wires):
+                break
+        groups += _weights(k, layer, wires)
+        if places is not None:
+            labels += [_label(wire, t) for wire, t in places]
+        columns.append(column)
+    groups += labels
     for k, column in enumerate(columns):
         groups += _units(k, column, layers, sizes[k])
     for column, words, line, size in zip(columns, captions, runs, sizes, strict=True):
@@ -214,58 +232,114 @@ def _scene(layers: Sequence[Dense]) -> Scene:
             count = (Run(f"{size} units"),)
             shapes.append(Text(x, height + 34, count, 11.5, "middle", "quiet"))
         groups.append(Group("caption", words, tuple(shapes)))
-    width = start + _STEP * len(layers) + end
+    width = columns[-1].places[0][0] + max(_RADIUS, runs_width(runs[-1], 13.0) / 2)
     description = f"{len(layers)} dense layers: {' to '.join(map(str, sizes))} units."
-    return Scene(width, height + 40, "Network diagram", description, tuple(groups))
+    bottom = height + (38 if any(column.dots for column in columns) else 20)
+    return Scene(width, bottom, "Network diagram", description, tuple(groups))
 
 
-def _weights(
-    k: int, layer: Dense, before: _Column, after: _Column, labelled: bool
-) -> Iterator[Group]:
-    """The edges of one layer: colour and thickness by sign and size, the number along the line."""
-    largest = float(np.max(np.abs(layer.kernel), initial=0.0)) or 1.0
-    taken: list[Point] = []
-    labels: list[Group] = []
+@dataclass(frozen=True)
+class _Wire:
+    """One weight: between which units, how much, and the line from rim to rim."""
+
+    source: int
+    target: int
+    weight: float
+    ends: tuple[Point, Point]
+    title: str
+
+    @property
+    def angle(self) -> float:
+        (x0, y0), (x1, y1) = self.ends
+        return math.atan2(y1 - y0, x1 - x0)
+
+    def at(self, t: float) -> Point:
+        """A point on the line, t from 0 to 1 along it."""
+        (x0, y0), (x1, y1) = self.ends
+        return x0 + (x1 - x0) * t, y0 + (y1 - y0) * t
+
+
+def _wires(layer: Dense, before: _Column, after: _Column) -> Iterator[_Wire]:
     for i, (x0, y0) in zip(before.units, before.places, strict=True):
         for j, (x1, y1) in zip(after.units, after.places, strict=True):
             weight = float(layer.kernel[i, j])
             angle = math.atan2(y1 - y0, x1 - x0)
             dx, dy = _RADIUS * math.cos(angle), _RADIUS * math.sin(angle)
-            ends = ((x0 + dx, y0 + dy), (x1 - dx, y1 - dy))
-            role = "weight positive" if weight >= 0 else "weight negative"
-            line = Lines(ends, role, 0.7 + 2.0 * min(1.0, abs(weight) / largest))
             title = f"weight {i + 1} to {j + 1} of {layer.name}: {short(weight)}"
-            data = {"layer": str(k), "source": str(i), "target": str(j)}
-            data["weight"] = exact(np.asarray(layer.kernel[i, j])) or ""
-            yield Group("edge", title, (line,), data)
-            if labelled:
-                x, y = _free_place(ends, taken)
-                x, y = x + 4 * math.sin(angle), y - 4 * math.cos(angle)
-                text = (Run(short(weight, 3)),)
-                turn = math.degrees(angle)
-                shape = Text(x, y, text, 11.5, "middle", "ink halo", turn)
-                labels.append(Group("label", title, (shape,)))
-    yield from labels
+            yield _Wire(i, j, weight, ((x0 + dx, y0 + dy), (x1 - dx, y1 - dy)), title)
 
 
-def _free_place(ends: tuple[Point, Point], taken: list[Point]) -> Point:
-    """A place on a line for its number, where no other number stands; else the least crowded."""
-    (x0, y0), (x1, y1) = ends
-    best, most = ends[0], -1.0
-    for t in (0.26, 0.74, 0.18, 0.82, 0.36, 0.64, 0.5):
-        at = (x0 + (x1 - x0) * t, y0 + (y1 - y0) * t)
-        room = min((_distance(at, other) for other in taken), default=math.inf)
-        if room > most:
-            best, most = at, room
-        if room > 1.0:
-            break
-    taken.append(best)
-    return best
+def _weights(k: int, layer: Dense, wires: Sequence[_Wire]) -> Iterator[Group]:
+    """The edges of one layer: colour and dashes by sign, thickness by size."""
+    largest = float(np.max(np.abs(layer.kernel), initial=0.0)) or 1.0
+    for wire in wires:
+        role = "weight positive" if wire.weight >= 0 else "weight negative"
+        line = Lines(wire.ends, role, 0.7 + 2.0 * min(1.0, abs(wire.weight) / largest))
+        data = {"layer": str(k), "source": str(wire.source), "target": str(wire.target)}
+        data["weight"] = exact(np.asarray(layer.kernel[wire.source, wire.target])) or ""
+        yield Group("edge", wire.title, (line,), data)
 
 
-def _distance(a: Point, b: Point) -> float:
-    """How far apart two numbers are, 1 where they would touch."""
-    return math.hypot((a[0] - b[0]) / 46.0, (a[1] - b[1]) / 17.0)
+# ---- numbers on the edges ------------------------------------------------------------------------
+
+
+def _label(wire: _Wire, t: float) -> Group:
+    """The number along a line, just above it."""
+    x, y = wire.at(t)
+    x, y = x + 4 * math.sin(wire.angle), y - 4 * math.cos(wire.angle)
+    text = (Run(short(wire.weight, 3)),)
+    shape = Text(x, y, text, _LABEL, "middle", "ink halo", math.degrees(wire.angle))
+    return Group("label", wire.title, (shape,))
+
+
+def _placed(wires: Sequence[_Wire]) -> list[tuple[_Wire, float]] | None:
+    """Where on its line each number stands, so that none touches another; None if they can't."""
+    found: list[tuple[_Wire, float]] = []
+    taken: list[list[Point]] = []
+    for wire in wires:
+        free = []
+        for k in range(20, 81, 3):
+            corners = _corners(wire, k / 100)
+            if not any(_touch(corners, other) for other in taken):
+                free.append((_crossed(wire, wires, k / 100), abs(k / 100 - 0.3), k / 100))
+        if not free:
+            return None
+        found.append((wire, min(free)[2]))
+        taken.append(_corners(*found[-1]))
+    return found
+
+
+def _corners(wire: _Wire, t: float) -> list[Point]:
+    """The corners of the room that a number takes."""
+    x, y = wire.at(t)
+    half = text_width(short(wire.weight, 3), _LABEL) / 2 + 3
+    (ux, uy) = math.cos(wire.angle), math.sin(wire.angle)
+    return [
+        (x + a * ux - b * uy, y + a * uy + b * ux)
+        for a, b in ((-half, -14.0), (half, -14.0), (half, 1.0), (-half, 1.0))
+    ]
+
+
+def _touch(one: Sequence[Point], other: Sequence[Point]) -> bool:
+    """Whether two rectangles overlap: no line separates them."""
+    for corners in (one, other):
+        for a, b in pairwise(corners[:3]):
+            axis = (b[0] - a[0], b[1] - a[1])
+            mine, theirs = ([x * axis[0] + y * axis[1] for x, y in box] for box in (one, other))
+            if max(mine) <= min(theirs) or max(theirs) <= min(mine):
+                return False
+    return True
+
+
+def _crossed(wire: _Wire, wires: Sequence[_Wire], t: float) -> int:
+    """How many other lines run through the room of a number."""
+    x, y = wire.at(t)
+    count = 0
+    for other in wires:
+        (x0, y0), (x1, y1) = other.ends
+        height = y0 + (y1 - y0) * (x - x0) / (x1 - x0)
+        count += other is not wire and -20.0 < height - y < 8.0
+    return count
 
 
 def _units(k: int, column: _Column, layers: Sequence[Dense], count: int) -> Iterator[Group]:

@@ -140,10 +140,44 @@ class Node:
 
     @property
     def bodies(self) -> tuple[Any, ...]:
-        """The graphs inside it: a loop's body, the branches of a cond, a called function."""
+        """The graphs inside it: a loop's body, the branches of a cond, a called function.
+
+        They have no values: those of a loop's body differ from turn to turn. See `within`.
+        """
         if self._bodies is None:
             self._bodies = tuple(type(self.graph)(program) for program in self.programs)
         return self._bodies
+
+    def within(self, turn: int = -1) -> tuple[Any, ...]:
+        """The graphs inside it with their values, and gradients once `graph.backward()` has run.
+
+        Args:
+            turn: of a loop: from 1 on, or from -1, the last one, backwards. The gradients of what
+                all turns read are what this turn adds to them.
+
+        Returns:
+            As `bodies`, which stay as they are. The branch of a cond that isn't taken, and the body
+            of a loop that never turns, have no values.
+
+        Raises:
+            ArgumentError: a turn that the loop doesn't make; a graph without values.
+
+        Example:
+            >>> import chainrule as cr
+            >>> g = cr.graph(lambda x: cr.fori_loop(0, 3, lambda i, y: y * y, x), 2.0)
+            >>> loop = next(node for node in g.nodes if node.bodies)
+            >>> loop.turns
+            3
+            >>> [float(loop.within(k)[0].outputs[-1].value) for k in (1, 2, -1)]
+            [4.0, 16.0, 256.0]
+        """
+        found: tuple[Any, ...] = self.graph.within(self, turn)
+        return found
+
+    @property
+    def turns(self) -> int:
+        """How often it turns at its graph's values, if it's a loop; else 0."""
+        return int(self.graph.turns(self))
 
     def take(self, equation: Equation) -> None:
         """Be computed by this equation from now on, which differs in parameters alone."""

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from chainrule.show.block import Block
 from chainrule.show.diagram import Diagram, Link, Part, titles
-from chainrule.show.draw import Reader
-from chainrule.show.fold import Box, FoldedEdge, FoldedGraph
+from chainrule.show.draw import MOST_LABELLED, Reader
+from chainrule.show.fold import Box, FoldedEdge, FoldedGraph, is_first
 from chainrule.show.node import Node
 from chainrule.show.numeral import shape_text
 from chainrule.show.scene import Run, name_runs, visible
+from chainrule.show.symbol import is_literal
 
 _ROLES = {"layer": "layer", "function": "function", "loop": "loop", "turn": "loop"}
 
 
 def folded_diagram(folded: FoldedGraph) -> Diagram:
-    """What there is to draw of a folded graph."""
+    """What there is to draw of a folded graph; of one without boxes its numbers too."""
+    title, description = _words(folded)
+    if not folded.boxes:
+        parts, links = _numbered(folded)
+        caption = folded.graph.caption
+        return Diagram(tuple(parts), tuple(links), title, description, caption)
     reader = Reader(folded.graph, (), values=False, gradients=False, labelled=False)
-    parts: list[Part] = []
+    parts = []
     at: dict[int, int] = {}
     for node in folded.outside:
         at[id(node)] = len(parts)
@@ -33,11 +39,37 @@ def folded_diagram(folded: FoldedGraph) -> Diagram:
             Link(at[id(folded.within[node.index])], len(parts), end.title, shape, None, (), data)
         )
         parts.append(end)
-    count = sum(node.kind == "operation" for node in folded.root.nodes)
+    return Diagram(tuple(parts), tuple(links), title, description)
+
+
+def _words(folded: FoldedGraph) -> tuple[str, str]:
+    """The title of a picture, and what there is in it."""
     whole = not folded.root.key
     title = f"Computation graph of {folded.program.name}, folded" if whole else folded.root.name
-    description = f"{count} operations in {len(folded.boxes)} boxes."
-    return Diagram(tuple(parts), tuple(links), title, description)
+    count = sum(map(is_first, folded.root.nodes))
+    return title, f"{count} operations in {len(folded.boxes)} boxes."
+
+
+def _numbered(folded: FoldedGraph) -> tuple[list[Part], list[Link]]:
+    """What a box without boxes holds, as a graph of its own is drawn."""
+    shown = [*folded.outside, *map(_as_node, folded.nodes)]
+    labelled = len(shown) <= MOST_LABELLED
+    reader = Reader(folded.graph, shown, values=True, gradients=True, labelled=labelled)
+    edges = [
+        (k, edge)
+        for k, edge in enumerate(folded.graph.edges)
+        if edge.target.index in folded.within and not is_literal(edge.source)
+    ]
+    parts, links = reader.operations(edges, folded.leaving)
+    for node in folded.outside:
+        if node is node.siblings[0]:
+            parts[reader.at[node.index]] = _stranger(reader, node)
+    return parts, links
+
+
+def _as_node(part: Node | Box) -> Node:
+    assert isinstance(part, Node)
+    return part
 
 
 def _stranger(reader: Reader, node: Node) -> Part:

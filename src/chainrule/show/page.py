@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -31,6 +31,7 @@ _MOST_WHOLE = 2000  # nodes of a drawing of everything
 _MOST_DRAWN = 2500  # in all drawings of one page together
 _MOST_VIEWS = 60
 _TURNS = 3  # of a loop that are opened, beside the last one
+_EACH_TURN = 300  # nodes of a loop's turns together that are looked at one by one
 
 
 @writes(".html")
@@ -98,15 +99,15 @@ def views(
     name = whole.program.name
     if boxed is None or not boxed.boxes:
         first = View("", name, svg_text(draw(whole, notation, direction), style=False))
-        return [first, *_opened(_beside(whole), direction)]
-    found = _opened([_Level("", boxed.root.name, "", "", boxed)], direction)
+        return [first, *_opened(_beside(whole), direction, notation)]
+    found = _opened([_Level("", boxed.root.name, "", "", boxed)], direction, notation)
     if count <= _MOST_WHOLE // 4:
         picture = svg_text(draw(whole, notation, direction), style=False)
         found.append(View("whole", f"all of {name}", picture))
     return found
 
 
-def _opened(levels: Iterable[_Level], direction: Direction) -> list[View]:
+def _opened(levels: Iterable[_Level], direction: Direction, notation: Notation) -> list[View]:
     """Drawings and what their boxes hold, outer ones first, until there is enough."""
     found: list[View] = []
     waiting = deque(levels)
@@ -114,16 +115,25 @@ def _opened(levels: Iterable[_Level], direction: Direction) -> list[View]:
     while waiting and drawn <= _MOST_DRAWN and len(found) < _MOST_VIEWS:
         level = waiting.popleft()
         shown = level.shown
-        scene = compose(shown if isinstance(shown, Diagram) else folded_diagram(shown), direction)
+        scene = _scene(shown, direction, notation)
         if level.prefix:
             scene = _inner(scene, level.prefix)
         found.append(View(level.key, level.title, svg_text(scene, style=False), level.parent))
-        if isinstance(shown, Diagram):
-            continue  # what its boxes open into waits already
-        for box in _told_apart(shown):
-            waiting.extend(_levels(level, box, shown))
-        drawn += len(shown.nodes)
+        if isinstance(shown, FoldedGraph):
+            for box in _told_apart(shown):
+                waiting.extend(_levels(level, box, shown))
+        drawn += len(shown.parts if isinstance(shown, Diagram) else shown.nodes)
     return found
+
+
+def _scene(shown: _Shown, direction: Direction, notation: Notation) -> Scene:
+    if isinstance(shown, ComputationGraph):
+        return draw(shown, notation, direction)
+    return compose(shown if isinstance(shown, Diagram) else folded_diagram(shown), direction)
+
+
+# A body with its numbers, a graph in boxes, or boxes for several bodies, which wait to be opened.
+_Shown: TypeAlias = ComputationGraph | FoldedGraph | Diagram
 
 
 class _Level(NamedTuple):
@@ -133,7 +143,7 @@ class _Level(NamedTuple):
     title: str
     parent: str
     prefix: str
-    shown: FoldedGraph | Diagram
+    shown: _Shown
 
 
 def _levels(level: _Level, box: Box, shown: FoldedGraph) -> Iterator[_Level]:
@@ -157,17 +167,34 @@ def _beside(graph: ComputationGraph) -> Iterator[_Level]:
 
 
 def _within(node: Node, key: str, title: str, parent: str) -> Iterator[_Level]:
-    """The bodies that an operation runs; for several of them a drawing with a box for each."""
-    if len(node.bodies) == 1:
-        yield _Level(key, title, parent, f"{key}/", folded(node.bodies[0]))
+    """The bodies that an operation runs, of a loop at its last turn; of a few turns at each."""
+    yield from _bodies(node, -1, key, title, parent)
+    count = node.turns
+    small = count * sum(len(body.nodes) for body in node.bodies) <= _EACH_TURN
+    if small and any(isinstance(_front(body), ComputationGraph) for body in node.bodies):
+        for turn in range(1, count):
+            yield from _bodies(node, turn, f"{key} turn {turn}", f"turn {turn} of {count}", key)
+
+
+def _bodies(node: Node, turn: int, key: str, title: str, parent: str) -> Iterator[_Level]:
+    """The bodies with their numbers; for several of them a drawing with a box for each."""
+    bodies = node.bodies if node.graph.leaves is None else node.within(turn)
+    if len(bodies) == 1:
+        yield _Level(key, title, parent, f"{key}/", _front(bodies[0]))
         return
-    boxes = [_box_of(body, str(k)) for k, body in enumerate(node.bodies)]
+    boxes = [_box_of(body, str(k)) for k, body in enumerate(bodies)]
     count = f"{len(boxes)} functions that it runs."
     several = Diagram(tuple(map(box_part, boxes)), (), title, count)
     yield _Level(key, title, parent, f"{key}/", several)
-    for inner, body in zip(boxes, node.bodies, strict=True):
+    for inner, body in zip(boxes, bodies, strict=True):
         within = f"{key}/{inner.key}"
-        yield _Level(within, inner.name, key, f"{within}/", folded(body))
+        yield _Level(within, inner.name, key, f"{within}/", _front(body))
+
+
+def _front(body: ComputationGraph) -> ComputationGraph | FoldedGraph:
+    """What is drawn of a body: its boxes, or where there are none all of it, with its numbers."""
+    boxed: FoldedGraph = folded(body)
+    return boxed if boxed.boxes else body
 
 
 def _box_of(body: ComputationGraph, key: str) -> Box:
@@ -178,14 +205,17 @@ def _box_of(body: ComputationGraph, key: str) -> Box:
     return box
 
 
+_KEPT = ("name", "kind", "shape", "value", "gradient")
+
+
 def _inner(scene: Scene, prefix: str) -> Scene:
     """A drawing of a body: its nodes aren't the page's own, and its boxes have keys of their own.
 
-    A body's values differ from turn to turn, so that it has structure, names and shapes alone.
+    Its numbers are those that Python computed; the page doesn't change them.
     """
     groups = []
     for group in scene.groups:
-        data = {name: group.data[name] for name in ("name", "kind", "shape") if name in group.data}
+        data = {name: group.data[name] for name in _KEPT if name in group.data}
         if "box" in group.data:
             data["box"] = prefix + group.data["box"]
         groups.append(replace(group, kind=f"{group.kind} inner", data=data))

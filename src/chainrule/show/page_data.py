@@ -20,19 +20,20 @@ from chainrule.show.javascript.scalar import Unprintable
 from chainrule.show.javascript.text import javascript, runtime
 from chainrule.show.node import Edge, Node
 from chainrule.show.source.source import source as source_of
-from chainrule.show.sweep import SMALL, Sweeps, is_moving, labels, sweeps
+from chainrule.show.sweep import SMALL, Sweeps, is_moving, labels, sweeps, tangents
 from chainrule.show.symbol import function_words
 from chainrule.transform.gradient import grad
 
 _SHOWN = 64  # entries of an array that a page holds where it doesn't compute
 _MOST_ENTRIES = 200_000  # numbers that a page computes with at once
+_MOST_COMPUTED = 6_000  # values that a page computes, each with its gradient and its tangent
 _MOST_OPERATIONS = 60  # of a function whose gradient is shown as text
 _MOST_LINES = 400  # of a function's source
 
 # What the lectures say of a gate, by its operation.
 PATTERNS = {
     "add": "distributes",
-    "subtract": "distributes",
+    "subtract": "subtracts",
     "multiply": "switches",
     "maximum": "routes",
     "minimum": "routes",
@@ -87,6 +88,8 @@ def _arithmetic(graph: ComputationGraph) -> tuple[str, Sweeps | None, str]:
             "Call cr.graph with the other input."
         )  # fmt: skip
     entries = sum(node.type.size for node in graph.nodes)
+    if len(graph.nodes) > _MOST_COMPUTED:
+        return "", None, f"The graph has {len(graph.nodes):,} nodes: too many to compute in a page."
     if entries > _MOST_ENTRIES:
         return "", None, f"The graph holds {entries:,} numbers: too many to compute in a page."
     try:
@@ -131,7 +134,9 @@ def numbers_of(value: Any, most: int | None = None) -> dict[str, Any]:
 
 def _shown(graph: ComputationGraph) -> dict[str, Any]:
     """The numbers of a page that doesn't compute: Python's own."""
-    found: dict[str, Any] = {"value": {}, "gradient": {}, "contribution": {}, "local": {}}
+    found: dict[str, Any] = {
+        "value": {}, "gradient": {}, "contribution": {}, "local": {}, "tangent": {},
+    }  # fmt: skip
     for node in graph.nodes:
         if node.value is not None:
             found["value"][str(node.index)] = numbers_of(node.value, _SHOWN)
@@ -143,7 +148,23 @@ def _shown(graph: ComputationGraph) -> dict[str, Any]:
         found["contribution"][str(k)] = numbers_of(edge.contribution, _SHOWN)
         if edge.target.elementwise or edge.target.type.size * edge.source.type.size <= SMALL:
             found["local"][str(k)] = numbers_of(edge.local, _SHOWN)
+    along, moved = _tangents(graph)
+    if along is not None:
+        found["along"] = along
+        found["tangent"] = {str(n): numbers_of(t, _SHOWN) for n, t in moved.items()}
     return found
+
+
+def _tangents(graph: ComputationGraph) -> tuple[int | None, dict[int, Any]]:
+    """Forward mode along one number, where the graph has values and isn't too large."""
+    size = sum(node.type.size for node in graph.nodes)
+    varies = any(node.type.dtype.kind == "f" and node.type.size for node in graph.inputs)
+    if graph.leaves is None or not varies or size > _MOST_ENTRIES:
+        return None, {}
+    try:
+        return tangents(graph)
+    except ChainruleError:
+        return None, {}  # the page says why there is no derivative
 
 
 # ---- nodes and edges -----------------------------------------------------------------------------
@@ -219,6 +240,7 @@ class Source(NamedTuple):
     title: str
     first: int
     lines: list[str]
+    made: bool = False  # by this package, not by the user
 
 
 def _gradient_source(graph: ComputationGraph) -> list[Source]:
@@ -236,7 +258,7 @@ def _gradient_source(graph: ComputationGraph) -> list[Source]:
         text = str(source_of(grad(graph.function, by), *args))
     except ChainruleError as error:
         text = f"# There is none: {error.problem}."
-    return [Source("the gradient, as Python", 1, text.strip().split("\n"))]
+    return [Source("the gradient, as Python", 1, text.strip().split("\n"), made=True)]
 
 
 def _is_float(leaf: Any) -> bool:

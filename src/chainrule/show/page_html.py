@@ -31,9 +31,11 @@ _VARIABLES = {
     "active": Colour("#ffe9a8", "#4d3d0c"),
     "active-line": palette.LOOP[1],
     "hover": palette.INPUT[0],
+    "control": Colour("#868e97", "#757e89"),  # the border of what can be pressed or written in
 }
 _SCRIPTS = (
-    "number", "model", "derivative", "drawing", "panels", "inputs", "source", "address", "main",
+    "number", "model", "derivative", "camera", "drawing", "panels", "inputs", "source", "address",
+    "main",
 )  # fmt: skip
 _STYLES = ("page", "panels", "screen")
 

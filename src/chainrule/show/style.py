@@ -49,8 +49,10 @@ def _shapes(root: str) -> str:
             ".bracket { stroke-width: 1 }",
             ".wrong-wire, .stem { fill: none; stroke-width: 1.4; stroke-dasharray: 4 3 }",
             ".weight { fill: none }",
+            ".negative { stroke-dasharray: 6 3 }",
             ".halo { paint-order: stroke; stroke-width: 4; stroke-linejoin: round }",
             "rect, circle { stroke-width: 1.3 }",
+            "rect.inset { fill: none; stroke-width: 1 }",
             ".output rect.operation, .output rect.input { stroke-width: 2.6 }",
             ".wrong rect { stroke-dasharray: 4 3; stroke-width: 2 }",
         )
@@ -81,6 +83,7 @@ def _colours(root: str, which: int) -> str:
         rule(".bracket", stroke=palette.QUIET),
         rule(".wrong-wire", stroke=palette.WRONG),
         rule("rect.variable", fill=palette.OPERATION[0], stroke=palette.OPERATION[1]),
+        rule("rect.inset", stroke=palette.CAPTURED[1]),
         rule(".dots", fill=palette.QUIET, stroke=palette.QUIET),
     ]
     rules += [

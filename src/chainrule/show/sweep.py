@@ -24,6 +24,7 @@ from chainrule.show.node import Edge, Node
 from chainrule.tracing.stage import trace_program
 from chainrule.tracing.trace import apply
 from chainrule.transform.forward import jvp
+from chainrule.transform.gradient import vjp
 from chainrule.transform.jacobian import jacobian
 
 SMALL = 64  # entries of a Jacobian that a page shows
@@ -82,13 +83,34 @@ def sweeps(graph: ComputationGraph) -> Sweeps:
                 give("gradient", index, flow.gradient(number))
         for k, edge in enumerate(graph.edges):
             if is_moving(edge):
-                first = edge.target.equation.outputs[0].number  # type: ignore[union-attr]
-                give("contribution", k, flow.contribution(first, edge.slot))
+                give("contribution", k, _contribution(edge, flow, env))
                 give("local", k, _local(edge, env))
         return results
 
     traced = trace_program(every, list(graph.leaves or ()), captured, seeds, values=False)
     return Sweeps(_cleaned(traced), moving, places)
+
+
+def tangents(graph: ComputationGraph) -> tuple[int, dict[int, Any]]:
+    """Forward mode along the first number that can vary: its leaf, and node's index → tangent.
+
+    Raises:
+        ChainruleError: there is no derivative.
+    """
+    program, number_of = graph.program, numbers(graph)
+    leaves = list(graph.leaves or ())
+    k = next(k for k, var in enumerate(program.inputs) if var.type.dtype.kind == "f")
+    seed = np.zeros(program.inputs[k].type.shape, program.inputs[k].type.dtype)
+    seed.flat[:1] = 1
+    captured = [value for _, value in program.captured]
+
+    def forward(moved: Any) -> list[Any]:
+        env = walk(program, [*leaves[:k], moved, *leaves[k + 1 :]], captured)
+        return [env[number] for number in number_of.values()]
+
+    _, found = jvp(forward, [leaves[k]], [seed[()]])
+    moves = {node.index for node in graph.nodes if node.type.dtype.kind == "f"}
+    return k, {index: t for index, t in zip(number_of, found, strict=True) if index in moves}
 
 
 def numbers(graph: ComputationGraph) -> dict[int, int]:
@@ -133,6 +155,20 @@ def _local(edge: Edge, env: dict[int, Any]) -> Any:
     if op.multiple or node.type.size * edge.source.type.size > SMALL:
         return None
     return jacobian(_alone(edge.slot, xs, op, params))(xs[edge.slot])
+
+
+def _contribution(edge: Edge, flow: Flow, env: dict[int, Any]) -> Any:
+    """What flows back along an edge: of several results of one operation, each brings its part."""
+    node, equation = edge.target, edge.target.equation
+    assert equation is not None
+    if len(node.siblings) == 1:
+        return flow.contribution(equation.outputs[0].number, edge.slot)
+    upstream = flow.gradient(equation.outputs[node.output].number)
+    if upstream is None:
+        return None
+    xs = [env.get(source.index, source.value) for source in node.inputs]
+    alone = _alone(edge.slot, xs, equation.primitive, equation.params)
+    return vjp(lambda x: alone(x)[node.output], xs[edge.slot])[1](upstream)[0]
 
 
 def _alone(slot: int, xs: list[Any], op: Any, params: Any) -> Callable[[Any], Any]:

@@ -7,9 +7,11 @@ the order of their operands show a sign alone, the others the names of theirs.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import numpy as np
 
+from chainrule.ops.index_plan import Spot
 from chainrule.show.node import Node
 from chainrule.show.numeral import short
 from chainrule.show.scene import Run, name_runs, runs_text, runs_words, visible
@@ -57,6 +59,7 @@ _UNARY = {
     "sqrt": "√",
     "absolute": "| · |",
     "fabs": "| · |",
+    "modulus": "| · |",
     "expit": "σ",
     "log_expit": "log σ",
     "log1p": "log(1 + ·)",
@@ -66,16 +69,21 @@ _UNARY = {
     "prod": "∏",
     "max": "max",
     "min": "min",
-    "getitem": "{0} […]",
-    "transpose": "{0}ᵀ",
     "astype": "as {dtype}",
     "copy": "copy",
     "stop_gradient": "stop",
 }
 # Where the names of the operands are too long.
-_SHORT = {"subtract": "−", "divide": "÷", "matmul": "·", "convolution": "∗", "power": "^"}
+_SHORT = {
+    "subtract": "−",
+    "divide": "÷",
+    "matmul": "·",
+    "convolution": "∗",
+    "power": "^",
+    "getitem": "[…]",
+}
 _LONGEST = 16
-_PART = re.compile(r"\{(\w+)\}|\^")
+_PART = re.compile(r"\{(\w+)\}|\^T?")
 
 
 def function_runs(node: Node) -> tuple[Run, ...]:
@@ -85,7 +93,9 @@ def function_runs(node: Node) -> tuple[Run, ...]:
     literals = [k for k, source in enumerate(node.inputs) if is_literal(source)]
     template = None
     if name == primitive:
-        if len(node.inputs) == 1:
+        if name in _ARRANGED:
+            template = _ARRANGED[name](node)
+        elif len(node.inputs) == 1:
             template = _UNARY.get(name)
         elif len(node.inputs) == 2 and len(literals) == 1:
             template = _LITERAL.get((name, literals[0]))
@@ -112,6 +122,43 @@ def is_literal(node: Node) -> bool:
     return node.kind == "constant" and np.ndim(node.value) == 0
 
 
+def leaf_runs(node: Node) -> tuple[Run, ...]:
+    """What a leaf is called: of a constant the number, or a few of them."""
+    if node.kind != "constant":
+        return name_runs(node.name)
+    numbers = np.asarray(node.value)
+    if numbers.size and (numbers == numbers.flat[0]).all():
+        return (Run(short(numbers.flat[0])),)
+    text = ", ".join(map(short, numbers.ravel())) if numbers.ndim == 1 else ""
+    return (Run(f"[{text}]" if 0 < len(text) <= _LONGEST else visible(node.name, _LONGEST)),)
+
+
+def _indexed(node: Node) -> str:
+    """What is read from an array, such as {0}[2, 1:3] or {0}[{1}]."""
+    parts = []
+    for entry in node.params["index"]:
+        if type(entry) is Spot:
+            parts.append(f"{{{entry.number + 1}}}")
+        elif isinstance(entry, slice):
+            ends = ["" if end is None else short(end) for end in (entry.start, entry.stop)]
+            parts.append(":".join(ends if entry.step is None else [*ends, short(entry.step)]))
+        else:
+            parts.append("…" if entry is Ellipsis else "new" if entry is None else short(entry))
+    index = f"[{', '.join(parts)}]"
+    whole = f"{{0}}{index}"
+    return whole if len(runs_text(_filled(whole, node))) <= _LONGEST else index
+
+
+def _turned(node: Node) -> str | None:
+    """A matrix turned over; an array whose axes change places in another way is no transpose."""
+    axes = tuple(node.params.get("axes") or ())
+    rank = len(node.type.shape)
+    return "{0}^T" if axes in ((), tuple(reversed(range(rank)))) and rank <= 2 else None
+
+
+_ARRANGED: dict[str, Callable[[Node], str | None]] = {"getitem": _indexed, "transpose": _turned}
+
+
 def _filled(template: str, node: Node) -> list[Run]:
     runs: list[Run] = []
     raised, start = False, 0
@@ -125,7 +172,9 @@ def _filled(template: str, node: Node) -> list[Run]:
         if plain := template[start : match.start()]:
             put(Run(plain))
         start = match.end()
-        if match[0] == "^":
+        if match[0] == "^T":
+            put(Run("T", "sup"))
+        elif match[0] == "^":
             raised = True
         elif match[1] == "dtype":
             put(Run(str(node.type.dtype)))
@@ -133,7 +182,7 @@ def _filled(template: str, node: Node) -> list[Run]:
             put(Run(short(node.params["n"])))
         else:
             source = node.inputs[int(match[1])]
-            put(*((Run(short(source.value)),) if is_literal(source) else name_runs(source.name)))
+            put(*leaf_runs(source))
     if rest := template[start:]:
         put(Run(rest))
     return runs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from chainrule.base.errors import UnsupportedError
 from chainrule.show import palette
@@ -13,6 +13,7 @@ from chainrule.show.scene import GREEK, Circle, Curve, Lines, Rect, Run, Scene, 
 
 _MOST_GROUPS = 900  # beyond which TeX runs out of memory or patience
 _POINT = 0.75  # points per pixel
+_INSET = "\\draw[draw=crcapturedLine, line width=0.7pt, "
 
 _COLOURS: dict[str, Colour] = {
     "ink": palette.INK,
@@ -61,8 +62,9 @@ def tikz_text(scene: Scene) -> str:
     ]
     for group in scene.groups:
         lines.append(f"  % {_comment(group.title)}")
+        kind = set(group.kind.split())
         for shape in group.shapes:
-            lines += (f"  {line}" for line in _shape(shape))
+            lines += (f"  {line}" for line in _shape(shape, kind))
     return "\n".join([*lines, "\\end{tikzpicture}", "\\end{document}", ""])
 
 
@@ -91,13 +93,14 @@ def _colour(role: str) -> str:
     return f"cr{known[-1]}" if known else "crink"
 
 
-def _shape(shape: Shape) -> Iterator[str]:
+def _shape(shape: Shape, kind: Collection[str]) -> Iterator[str]:
     if isinstance(shape, Text):
         yield _text(shape)
     elif isinstance(shape, Rect):
         role = shape.role if shape.role in palette.ROLES else "operation"
+        how = f"\\filldraw[fill=cr{role}Fill, draw=cr{role}Line, {_outline(kind)}"
         yield (
-            f"\\filldraw[fill=cr{role}Fill, draw=cr{role}Line, line width=0.9pt, "
+            f"{_INSET if shape.role == 'inset' else how}"
             f"rounded corners={shape.radius * _POINT:.2f}pt] "
             f"({shape.x:.2f}, {shape.y:.2f}) rectangle "
             f"({shape.x + shape.width:.2f}, {shape.y + shape.height:.2f});"
@@ -111,9 +114,17 @@ def _shape(shape: Shape) -> Iterator[str]:
     elif isinstance(shape, Lines):
         width = 0.7 if shape.width is None else shape.width * _POINT
         path = " -- ".join(f"({x:.2f}, {y:.2f})" for x, y in shape.points)
-        yield f"\\draw[draw={_colour(shape.role)}, line width={width:.2f}pt] {path};"
+        dashes = _dashes(shape.role)
+        yield f"\\draw[{dashes}draw={_colour(shape.role)}, line width={width:.2f}pt] {path};"
     else:
         yield _curve(shape)
+
+
+def _outline(kind: Collection[str]) -> str:
+    """How the outline of a box is drawn: thick around outputs, dashed around what isn't finite."""
+    wrong = "draw=crwrong, dash pattern=on 3pt off 2pt, " if "wrong" in kind else ""
+    width = 1.9 if "output" in kind else 1.5 if wrong else 0.9
+    return f"{wrong}line width={width}pt, "
 
 
 def _curve(curve: Curve) -> str:
@@ -122,12 +133,20 @@ def _curve(curve: Curve) -> str:
         f" .. controls {a} and {b} .. {c}" for a, b, c in zip(*[iter(rest)] * 3, strict=True)
     )
     arrow = "-latex, " if curve.arrow else ""
-    return f"\\draw[{arrow}draw={_colour(curve.role)}, line width=0.9pt] {start}{path};"
+    style = f"{arrow}{_dashes(curve.role)}draw={_colour(curve.role)}"
+    return f"\\draw[{style}, line width=0.9pt] {start}{path};"
+
+
+def _dashes(role: str) -> str:
+    """What isn't finite, and weights below 0, are dashed: not by colour alone."""
+    dashed = {"wrong-wire", "negative", "stem"}.intersection(role.split())
+    return "dash pattern=on 3pt off 2pt, " if dashed else ""
 
 
 def _text(text: Text) -> str:
     anchor = {"middle": "base", "start": "base west", "end": "base east"}[text.anchor]
     turned = f", rotate={-text.angle:.2f}" if text.angle else ""
+    turned += ", fill=white" if "halo" in text.role.split() else ""
     size = text.size * _POINT
     body = "".join(_run(run, text.size) for run in text.runs)
     return (

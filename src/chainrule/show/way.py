@@ -117,3 +117,15 @@ def _cross(a: Point, b: Point, c: Point, d: Point) -> bool:
         return (q[0] - p[0]) * (r[1] - p[1]) - (q[1] - p[1]) * (r[0] - p[0])
 
     return side(a, b, c) * side(a, b, d) < -1e-6 and side(c, d, a) * side(c, d, b) < -1e-6
+
+
+def joined(first: list[Point], second: list[Point]) -> list[Point]:
+    """Two ways made one, straight from the end of the first to the start of the second."""
+    (ax, ay), (bx, by) = first[-1], second[0]
+    dx, dy = (bx - ax) / 3, (by - ay) / 3
+    return [*first, (ax + dx, ay + dy), (bx - dx, by - dy), *second]
+
+
+def moved(point: Point, dx: float, dy: float) -> Point:
+    """A point somewhere else."""
+    return point[0] + dx, point[1] + dy

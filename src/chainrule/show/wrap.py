@@ -23,6 +23,8 @@ def rows_of(
     A row ends where few edges lead on, as far as it is allowed to go.
     """
     total = columns[-1][1] if columns else 0.0
+    if total > _LONGEST and 2 * (climbing := _usual_height(ways, total)) < height:
+        height = climbing
     limit = max(0.7 * _LONGEST, (_SHAPE * total * (height + _GAP)) ** 0.5)
     if total <= max(_LONGEST, limit, _STOUT * height):
         return []
@@ -33,6 +35,17 @@ def rows_of(
         if len(breaks) < count:
             break
     return breaks
+
+
+def _usual_height(ways: Sequence[Sequence[Point]], total: float) -> float:
+    """How high a row's length of the picture is: of one that climbs, much less than all of it."""
+    found = []
+    for k in range(8):
+        start = (total - 0.7 * _LONGEST) * k / 7
+        inside = [y for way in ways for x, y in way if start <= x <= start + 0.7 * _LONGEST]
+        if inside:
+            found.append(max(inside) - min(inside) + _GAP)
+    return max(found, default=0.0)
 
 
 def _breaks(

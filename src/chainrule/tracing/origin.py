@@ -20,23 +20,81 @@ from chainrule.ir.primitive import Primitive
 from chainrule.tracing.record import ProgramTrace
 from chainrule.tracing.recording import RECORDING
 
-# Functions of this package whose calls enclose operations: code → the name and class of a call.
-ANNOUNCED: dict[CodeType, Callable[[FrameType], tuple[str, str]]] = {}
+# Functions of this package whose calls enclose operations: code → what kind of scope a call is, its
+# name, and a layer's class.
+ANNOUNCED: dict[CodeType, Callable[[FrameType], tuple[str, str, str]]] = {}
 _array_equal = np.array_equal  # while a trace runs, NumPy's own name looks for traced values
 _COMPREHENSIONS = {"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"}
 
 
 def announces(function: Any, who: Callable[[FrameType], tuple[str, str]]) -> None:
     """Have calls of `function` count as layers; `who(frame)` gives the name and the class."""
-    ANNOUNCED[function.__code__] = who
+    ANNOUNCED[function.__code__] = lambda frame: ("layer", *who(frame))
+
+
+def announced(function: Any) -> Any:
+    """Have calls of a function of this package count as those of the user's functions do."""
+    name = function.__name__.strip("_")
+    ANNOUNCED[function.__code__] = lambda frame: ("function", name, "")
+    return function
+
+
+class Origins:
+    """The calls, layers and loops around each equation of one trace.
+
+    Attributes:
+        rows: the first result of an equation → its path, and the number of its visit.
+        derived: first results that belong to a derivative: no values that the user has a name for.
+    """
+
+    __slots__ = ("_frames", "_last", "_seen", "_visit", "derived", "rows")
+
+    def __init__(self) -> None:
+        self.rows: dict[int, tuple[tuple[Scope, ...], int]] = {}
+        self.derived: set[int] = set()
+        self._seen = 0
+        self._visit = 0
+        self._frames: list[_Frame] = []
+        self._last: FrameType | None = None
+
+    def note(self, first: int) -> None:
+        """Keep where the equation comes from that was recorded just now."""
+        chain, entrance = _chain()
+        if RECORDING.tangents or not chain:
+            self.derived.add(first)
+        self.rows[first] = self._origin(chain, entrance)
+
+    def forget_frames(self) -> None:
+        """Let go of the frames, and of all that is in them, once the function has returned."""
+        self._frames, self._last = [], None
+
+    def _origin(
+        self, chain: list[FrameType], entrance: FrameType | None
+    ) -> tuple[tuple[Scope, ...], int]:
+        if entrance is not self._last:
+            self._last, self._visit = entrance, self._visit + 1
+        frames: list[_Frame] = []
+        for k, frame in enumerate(chain):
+            if k < len(self._frames) and self._frames[k].frame is frame:
+                frames.append(self._frames[k])
+                continue
+            self._frames = []  # what the last operation's frames had further in is over
+            self._seen += 1
+            frames.append(_Frame(frame, self._seen))
+        self._frames = frames
+        path: list[Scope] = []
+        caller: Place | None = None
+        for k, known in enumerate(frames):
+            inner = frames[k + 1].number if k + 1 < len(frames) else -self._visit
+            path += known.scopes(caller, inner, outermost=k == 0)
+            caller = known.place(caller)
+        return tuple(path), self._visit
 
 
 class OriginTrace(ProgramTrace):
     """A trace into a program that records the origin of each equation."""
 
-    __slots__ = (
-        "_known", "_last", "_owned", "captions", "derived", "frames", "origins", "seen", "visit",
-    )  # fmt: skip
+    __slots__ = ("_known", "_owned", "captions", "origins")
 
     def __init__(self, known: Callable[[np.ndarray], str | None] = lambda array: None) -> None:
         """`known` says what the user calls an array from outside."""
@@ -44,25 +102,12 @@ class OriginTrace(ProgramTrace):
         self._known = known
         self._owned: dict[int, tuple[np.ndarray, Any]] = {}  # by id: arrays, as they were
         self.captions: dict[int, str] = {}  # the id of an array → what the user calls it
-        self.origins: dict[int, tuple[tuple[Scope, ...], int]] = {}
-        self.derived: set[int] = set()  # tangents: no value that the user has a name for
-        self.seen = 0
-        self.visit = 0
-        self.frames: list[_Frame] = []
-        self._last: FrameType | None = None
+        self.origins = Origins()
 
     def process(self, op: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
-        first = len(self.shapes)
         result = super().process(op, args, params)
-        chain, entrance = _chain()
-        if RECORDING.tangents or not chain:
-            self.derived.add(first)
-        self.origins[first] = self._origin(chain, entrance)
+        self.origins.note(len(self.shapes) - (len(result) if op.multiple else 1))
         return result
-
-    def forget_frames(self) -> None:
-        """Let go of the frames, and of all that is in them, once the function has returned."""
-        self.frames, self._last = [], None
 
     def own(self, array: np.ndarray) -> Any:
         """The array as it is now: the same copy wherever it's still the same array."""
@@ -76,28 +121,6 @@ class OriginTrace(ProgramTrace):
             if caption is not None:
                 self.captions[id(mine)] = caption
         return mine
-
-    def _origin(
-        self, chain: list[FrameType], entrance: FrameType | None
-    ) -> tuple[tuple[Scope, ...], int]:
-        if entrance is not self._last:
-            self._last, self.visit = entrance, self.visit + 1
-        frames: list[_Frame] = []
-        for k, frame in enumerate(chain):
-            if k < len(self.frames) and self.frames[k].frame is frame:
-                frames.append(self.frames[k])
-                continue
-            self.frames = []  # what the last operation's frames had further in is over
-            self.seen += 1
-            frames.append(_Frame(frame, self.seen))
-        self.frames = frames
-        path: list[Scope] = []
-        caller: Place | None = None
-        for k, known in enumerate(frames):
-            inner = frames[k + 1].number if k + 1 < len(frames) else -self.visit
-            path += known.scopes(caller, inner, outermost=k == 0)
-            caller = known.place(caller)
-        return tuple(path), self.visit
 
 
 def _same(left: np.ndarray, right: np.ndarray) -> bool:
@@ -117,8 +140,8 @@ class _Frame:
         self.at = -1
         self.inner = 0
         self.turns: dict[int, int] = {}
-        announced = ANNOUNCED.get(frame.f_code)
-        self.who = None if announced is None else announced(frame)
+        known = ANNOUNCED.get(frame.f_code)
+        self.who = None if known is None else known(frame)
 
     def place(self, caller: Place | None) -> Place | None:
         """Where in the user's text it is just now; a layer of ours is where it was called."""
@@ -130,8 +153,8 @@ class _Frame:
         """The call itself, unless it's that of the traced function, and the loops it's in."""
         code = self.frame.f_code
         if self.who is not None:
-            name, kind = self.who
-            return [Scope("layer", name, (self.number,), caller, kind)]
+            kind, name, class_name = self.who
+            return [Scope(kind, name, (self.number,), caller, class_name)]
         found = []
         if not outermost and code.co_name not in _COMPREHENSIONS:
             found.append(Scope("function", code.co_name, (self.number,), caller))
@@ -165,7 +188,7 @@ def _chain() -> tuple[list[FrameType], FrameType | None]:
     chain: list[FrameType] = []
     entrance: FrameType | None = None
     below: FrameType | None = None
-    frame: FrameType | None = sys._getframe(2)
+    frame: FrameType | None = sys._getframe(3)
     while frame is not None:
         code = frame.f_code
         if code in _BOUNDARY:

@@ -41,6 +41,7 @@ class RecordTrace(Trace):
 
     __slots__ = ("_labels", "branches", "copies", "dtypes", "equations", "shapes", "weakened")
     keeps = False  # every equation, flat and constant ones too, but no values
+    origins: Any = None  # where its equations come from, in more detail than their lines
 
     def __init__(self) -> None:
         super().__init__()

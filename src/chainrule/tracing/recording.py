@@ -19,7 +19,9 @@ class _Recording(threading.local):
 
     `again`: to where it was recorded before; else a backward sweep has got there. `tangents`: what
     is recorded belongs to a derivative that is computed along with the values. `finite`: no slope
-    is infinite, so that what a select leaves out needs no care.
+    is infinite, so that what was left out needs no care, except right behind a choice, entry by
+    entry, where the choice's own condition says what it left out. `origins`: equations are to know
+    the calls, layers and loops around them.
     """
 
     live: Callable[[np.ndarray], bool] | None = None
@@ -27,6 +29,7 @@ class _Recording(threading.local):
     again = False
     tangents = False
     finite = False
+    origins = False
 
 
 RECORDING = _Recording()
@@ -47,7 +50,7 @@ def apart(array: np.ndarray) -> np.ndarray:
 def recording(live: Callable[[np.ndarray], bool], finite: bool = False) -> Iterator[None]:
     """While a function is recorded on this thread: `live` says which arrays aren't copied.
 
-    With `finite`, every slope is taken to be finite.
+    With `finite`, slopes are taken to be finite, except right behind a choice.
     """
     before = RECORDING.live, RECORDING.origin, RECORDING.finite
     RECORDING.live, RECORDING.origin, RECORDING.finite = live, None, finite
@@ -76,3 +79,14 @@ def going_again() -> Iterator[None]:
         yield
     finally:
         RECORDING.origin, RECORDING.again = before
+
+
+@contextmanager
+def with_origins(wanted: bool) -> Iterator[None]:
+    """While a function is recorded whose equations are to know their origins, in loops too."""
+    before = RECORDING.origins
+    RECORDING.origins = wanted
+    try:
+        yield
+    finally:
+        RECORDING.origins = before

@@ -21,7 +21,7 @@ from chainrule.tracing.layout import Layouts, Order, order_of
 from chainrule.tracing.operands import refuse_outer_write
 from chainrule.tracing.origin import OriginTrace, begins_at
 from chainrule.tracing.record import ProgramTrace, RecordTrace
-from chainrule.tracing.recording import RECORDING, is_live
+from chainrule.tracing.recording import RECORDING, is_live, with_origins
 from chainrule.tracing.swap import swapped
 from chainrule.tracing.trace import apply, ground, refresh, resolve, snapshot
 from chainrule.tracing.tracer import Tracer
@@ -179,13 +179,13 @@ def trace_program(
     inputs = [_input(trace, resolve(leaf)) for leaf in leaves]
     heads = [snapshot(t) for t in inputs]  # a write to an argument re-points the name f was given
     try:
-        with swapped():
+        with swapped(), with_origins(origins):
             out, out_tree = flatten(f(*unflatten(in_tree, inputs)))
             out = [as_traced_leaf(leaf) for leaf in out]
     finally:
         trace.open = False
-        if isinstance(trace, OriginTrace):
-            trace.forget_frames()
+        if trace.origins is not None:
+            trace.origins.forget_frames()
     name = getattr(f, "__name__", type(f).__name__)
     return close(trace, heads, out, name, in_tree, out_tree, argument_names(f, args))
 
@@ -363,10 +363,11 @@ class _Builder:
         outputs = tuple(self.variable(n) for n in range(first, first + count))
         place = None if code is None else Place(code, lasti)
         backward = isinstance(self.trace, StageTrace) and first in self.trace.backward
-        if not isinstance(self.trace, OriginTrace):
+        origins = self.trace.origins
+        if origins is None:
             return Equation(op, inputs, params, outputs, place, backward)
-        path, visit = self.trace.origins[first]
-        backward = first in self.trace.derived
+        path, visit = origins.rows[first]
+        backward = backward or first in origins.derived
         return Equation(op, inputs, params, outputs, place, backward, path, visit)
 
     def is_weak(self, value: Any, number: int) -> bool:

@@ -40,7 +40,11 @@ def test_a_table_has_all_its_columns_as_inputs_and_is_seen_in_its_principal_plan
     problem = problem_for(Controls(data="table"), source)
     assert problem.inputs == ("height", HOSTILE, "depth", "colour = green", "colour = red")
     assert problem.classes == ("</script>", "ape", "cat")
-    assert problem.notes == ("1 missing or infinite value counted as the mean of the column",)
+    gaps, plane = problem.notes
+    assert gaps == "1 missing or infinite value counted as the mean of the column"
+    assert plane.startswith(
+        "the picture is one plane through 5 inputs: a row stands at the nearest"
+    )
     # Along the first direction the rows spread most, and it is orthogonal to the second.
     basis = problem.plane.basis
     np.testing.assert_allclose(basis @ basis.T, np.eye(2), atol=1e-12)

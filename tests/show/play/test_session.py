@@ -1,11 +1,13 @@
 """The session trains in a thread of its own and does what it is told, between two epochs."""
 
 import json
+import time
 
 import pytest
 
 from chainrule import ArgumentError
 from chainrule.cli.play import table_source
+from chainrule.show.play import session as session_module
 from chainrule.show.play.controls import Controls
 from chainrule.show.play.session import Session
 
@@ -70,6 +72,29 @@ def test_controls_act_while_it_runs(session, until):
     until(lambda: told(session, "scene")["classes"] is None)
     until(lambda: told(session, "frame")["scene"] == told(session, "scene")["number"])
     assert told(session)["running"]
+
+
+def test_without_a_page_it_waits(until, monkeypatch):
+    monkeypatch.setattr(session_module, "_LINGER", 0.05)
+    session = Session(Controls(hidden=(2,), batch_size=50, speed=0))
+    session.open()
+    try:
+        session.order("start")
+        time.sleep(0.2)
+        assert session.trainer.epoch == 0
+        with session.listening():
+            until(lambda: session.trainer.epoch > 2)
+        # It ends on its own, is asked nothing, and nothing moves any more.
+        until(lambda: not session._training())
+        reached = session.job(lambda trainer: trainer.epoch).result(60)
+        time.sleep(0.2)
+        assert session.trainer.epoch == reached
+        assert session.running
+        with session.listening():
+            until(lambda: session.trainer.epoch > reached)
+    finally:
+        session.close()
+    assert session.failure is None
 
 
 def test_a_refused_change_changes_nothing(session):

@@ -14,6 +14,7 @@ from chainrule import DivergenceError
 from chainrule.cli.play import table_source
 from chainrule.cli.predict import run_predict
 from chainrule.show.play.controls import Controls, changed
+from chainrule.show.play.data import KINDS
 from chainrule.show.play.frame import MAP, TILE
 from chainrule.show.play.network import network
 from chainrule.show.play.trainer import Trainer
@@ -97,6 +98,18 @@ def test_epochs_in_bursts_are_the_bits_of_one_fit():
     np.testing.assert_allclose(curves["loss"], history.history["loss"], rtol=1e-3)
 
 
+@pytest.mark.parametrize("name", KINDS)
+def test_every_set_is_learned_from(name):
+    trainer = Trainer(Controls(data=name, hidden=(4,), batch_size=20), None)
+    train(trainer, 12)
+    curves = trainer.curves.data()
+    assert curves["loss"][-1] < curves["loss"][0]
+    assert curves["val_loss"][-1] < curves["val_loss"][0] * 1.2
+    picture = trainer.camera.picture(trainer.model)
+    assert len(decoded(picture["map"])) == MAP**2 * (2 if KINDS[name].classes else 1)
+    assert (curves["accuracy"][-1] is None) == (not KINDS[name].classes)
+
+
 def test_a_new_structure_draws_new_weights_and_says_so():
     trainer = Trainer(SMALL, None)
     train(trainer, 2)
@@ -119,7 +132,8 @@ def test_other_changes_keep_the_weights(name, value):
     before = {p: v.copy() for p, v in trainer.model.variables["parameters"].items()}
     moments = trainer.model.optimizer_state
     note = set_to(trainer, **{name: value})
-    assert note == f"Changed {name}: the network keeps its weights."
+    word = {"l1": "L1 penalty", "l2": "L2 penalty", "optimizer": "optimiser"}.get(name, name)
+    assert note == f"Changed {word}: the network keeps its weights."
     after = trainer.model.variables["parameters"]
     assert all(np.array_equal(before[path], after[path]) for path in before)
     assert trainer.epoch == 2
@@ -261,6 +275,12 @@ def test_a_network_of_nan_is_shown_as_such():
     tiles = decoded(picture["tiles"][1]).reshape(4, -1)
     assert np.all(tiles[1] == 0)
     assert np.all(tiles[0] > 0)
+    winner, sure = decoded(picture["map"]).reshape(2, -1)
+    assert np.all(winner == 255)
+    assert not sure.any()
+    assert picture["histograms"][-1]["strange"] == 1
+    assert picture["histograms"][-1]["typical"] == "NaN"
+    assert 0 < picture["histograms"][0]["strange"] < 1
 
 
 # --- what can be taken away -----------------------------------------------------------------------

@@ -60,6 +60,20 @@ def test_what_is_not_finite_is_marked():
     np.testing.assert_array_equal(plot.data["y"], y)
 
 
+def test_what_a_line_cannot_show_is_marked():
+    def words(plot):
+        return {text.get_text() for text in drawn(plot).axes[0].texts}
+
+    x = np.arange(40.0)
+    lonely = np.where(x % 2 == 0, x, np.nan)  # no two neighbours to draw a line between
+    plot = drawn(cr.show.curves(x, {"y": lonely}))
+    dots = [line for line in plot.axes[0].get_lines() if line.get_marker() == "."]
+    np.testing.assert_array_equal(dots[0].get_ydata(), lonely[::2])
+    assert words(cr.show.curves(x, {"y": x - 3}, log="y")) == {"≤ 0"}
+    assert words(cr.show.curves([], {"y": []})) == {"no data"}
+    assert words(cr.show.curves([1.0], {"y": [np.nan]})) == {"NaN"}
+
+
 def test_learning_curves(tmp_path):
     model = network()
     history = model.fit(X, RING[:, None], epochs=3, validation_split=0.2, verbose=0, seed=0)
@@ -114,6 +128,11 @@ def test_decision_boundary_refuses():
         cr.show.decision_boundary(lambda p: p[:, 0], np.ones((3, 3)), [0, 1, 0])
     with pytest.raises(cr.ShapeError, match="so many classes"):
         cr.show.decision_boundary(lambda p: p[:, 0], X, RING[1:])
+    for labels in (["a", "b", "a"], [0.5, 1.0, 0.0], [np.nan, 0, 1]):
+        with pytest.raises(cr.ArgumentError, match="classes are whole numbers"):
+            cr.show.decision_boundary(lambda p: p[:, 0], X[:3], labels)
+    with pytest.raises(cr.ArgumentError, match="no point has finite coordinates"):
+        cr.show.decision_boundary(lambda p: p[:, 0], np.full((2, 2), np.nan), [0, 1])
     with pytest.raises(cr.ShapeError, match="one row of scores"):
         cr.show.decision_boundary(lambda p: 1.0, X, RING)
 
@@ -173,9 +192,75 @@ def test_networks_that_are_not_ready():
         cr.show.gradient_histograms(bare, X, RING)
     plot = cr.show.gradient_histograms(bare, X, RING[:, None], loss="mse")
     assert plot.data["dense"].shape == (60, 1)
-    inputs = cr.nn.Input((2,))
-    with pytest.raises(cr.UnsupportedError, match="one after the other"):
-        cr.show.gradient_histograms(cr.nn.Model(inputs, cr.nn.Dense(1)(inputs)), X, RING)
+
+
+class Twice(cr.nn.Model):
+    """The same layer called twice, within a class of the user's."""
+
+    def __init__(self):
+        super().__init__()
+        self.same = cr.nn.Dense(2, activation="tanh")
+        self.last = cr.nn.Dense(1)
+
+    def call(self, x):
+        return self.last(self.same(self.same(x)) + x)
+
+
+def test_gradients_of_a_class_and_of_a_layer_that_is_called_twice():
+    model = Twice()
+    model.compile("sgd", "mse")
+    model.build((2,), seed=0)
+    y = RING[:, None].astype(np.float32)
+    data = drawn(cr.show.gradient_histograms(model, X, y)).data
+    assert list(data) == ["same", "same (call 2)", "last"]
+    assert list(cr.show.activation_histograms(model, X).data) == list(data)
+    W, b, last = model.same.kernel, model.same.bias, model.last.kernel
+    h = np.tanh(X @ W + b)
+    k = np.tanh(h @ W + b)
+    g = 2 * (model.predict(X) - y) / len(X)
+    np.testing.assert_allclose(data["last"], g, rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(data["same (call 2)"], g @ last.T, rtol=1e-4, atol=1e-7)
+    wanted = (g @ last.T) * (1 - k * k) @ W.T
+    np.testing.assert_allclose(data["same"], wanted, rtol=1e-4, atol=1e-7)
+
+
+def test_gradients_of_a_graph_with_two_inputs_and_two_outputs():
+    a, b = cr.nn.Input((2,), name="a"), cr.nn.Input((2,), name="b")
+    shared = cr.nn.Concatenate()([cr.nn.Dense(3, activation="relu")(a), b])
+    outputs = [cr.nn.Dense(1, name="size")(shared), cr.nn.Dense(2, name="kind")(shared)]
+    model = cr.nn.Model([a, b], outputs)
+    from_logits = cr.nn.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("sgd", ["mse", from_logits], loss_weights=[2.0, 0.5])
+    model.build([(2,), (2,)], seed=0)
+    y = [X[:, :1], RING]
+    data = drawn(cr.show.gradient_histograms(model, [X, X + 1], y)).data
+    size, kind = model.predict([X, X + 1])
+    np.testing.assert_allclose(data["size"], 4 * (size - y[0]) / len(X), rtol=1e-4, atol=1e-7)
+    slope = cr.grad(lambda p: 0.5 * from_logits(RING, p))(kind)
+    np.testing.assert_allclose(data["kind"], slope, rtol=1e-4, atol=1e-7)
+    assert {"dense", "concatenate"} <= data.keys()
+    named = cr.show.gradient_histograms(
+        model, [X, X + 1], y, loss=lambda y, p: np.sum(p[0] ** 2)
+    ).data
+    np.testing.assert_allclose(named["size"], 2 * size, rtol=1e-5)
+    assert not named["kind"].any()
+
+
+def test_what_is_masked_out_has_no_gradient_and_steps_of_a_loop_are_no_outputs():
+    words = np.array([[1, 2, 0, 0], [3, 1, 2, 0]])
+    model = cr.nn.Sequential(
+        [
+            cr.nn.Embedding(5, 3, mask_zero=True),
+            cr.nn.LSTM(4, return_sequences=True),
+            cr.nn.Dense(1),
+        ]
+    )
+    model.compile("sgd", "mse")
+    model.build((4,), seed=0)
+    data = cr.show.gradient_histograms(model, words, np.ones((2, 4, 1), np.float32)).data
+    assert list(data) == ["embedding", "lstm", "dense"]
+    np.testing.assert_array_equal(data["dense"][..., 0] != 0, words != 0)
+    np.testing.assert_array_equal(data["embedding"].any(axis=2), words != 0)
 
 
 # ---- methods of differentiation ------------------------------------------------------------------
@@ -196,6 +281,11 @@ def test_the_error_falls_and_rises_with_the_step():
     assert plot.data["central"][30] == abs(one - exact)
     with pytest.raises(cr.ArgumentError, match="unknown method"):
         cr.show.step_size_error(np.sin, 1.0, methods=("sideways",))
+
+
+def test_an_infinite_slope_has_no_step_that_would_do():
+    with np.errstate(all="ignore"), pytest.raises(cr.DomainError, match="isn't finite here"):
+        cr.show.step_size_error(np.sqrt, 0.0)
 
 
 def test_multiplications_are_counted():

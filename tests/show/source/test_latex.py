@@ -135,6 +135,19 @@ def test_numbers_as_in_books() -> None:
     assert r"\mathrm{i}" in text
 
 
+def test_words_of_a_function_belong_together_and_signs_need_no_number():
+    def log_loss(w_1):
+        return np.sum(-1.0 * w_1 * np.ones(2))
+
+    text = cr.source(log_loss, np.ones(2), language="latex")
+    assert r"\mathrm{log\_loss}\left(w_{1}\right) &= \sum_{i} \left(-w_{1}\right)_{i}" in text
+
+    def f_2(x):
+        return x * 1.0
+
+    assert "f_{2}" in cr.source(f_2, 1.0, language="latex")
+
+
 def test_notebooks_set_it() -> None:
     text = cr.source(np.sin, 1.0, language="latex")
     assert text._repr_markdown_() == f"$$\n{text}\n$$"

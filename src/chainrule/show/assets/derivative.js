@@ -1,7 +1,7 @@
 // Partial and total derivatives between two nodes: products of local ones along paths, added up.
 
 const MOST_ENTRIES = 4096; // of a Jacobian in between
-const MOST_PATHS = 6;
+const MOST_PATHS = 10;
 const LONGEST_PATH = 14; // edges of a path that is written out
 
 /** A matrix as rows of numbers: one per entry of the target, columns of the source. */
@@ -19,10 +19,6 @@ function times(a, b) {
 
 function plus(a, b) {
   return a.map((row, i) => row.map((x, j) => x + b[i][j]));
-}
-
-function sizeOf(node) {
-  return node.shape.reduce((a, b) => a * b, 1);
 }
 
 class Derivatives {

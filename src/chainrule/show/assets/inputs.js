@@ -19,19 +19,20 @@ class Inputs {
       const array = this.model.editable
         ? { shape: node.shape, entries: this.data.leaves[leaf].entries.map(Number) }
         : this.model.value(n);
-      const legend = [nameOf(node.name), node.shape.length > 0 ? make("span", { class: "aside" }, ` ${shapeText(node.shape)}`) : ""];
       if (!this.model.editable || array.entries.length > 64) {
-        place.append(make("div", { class: "field" }, legend, " = ", shown(array, "value")));
+        place.append(make("div", { class: "field whole" }, nameOf(node.name), " = ", shown(array, "value")));
         return;
       }
       if (node.shape.length === 0) {
-        place.append(make("label", { class: "field" }, legend, " = ", this.field(leaf, 0, node)));
+        place.append(make("label", { class: "field" }, nameOf(node.name), " = ", this.field(leaf, 0, node)));
         return;
       }
+      const legend = [nameOf(node.name), make("span", { class: "shape" }, shapeText(node.shape))];
       const columns = node.shape[node.shape.length - 1];
       const grid = make("div", { class: "grid" });
       array.entries.forEach((_, entry) => grid.append(this.field(leaf, entry, node)));
       grid.style.setProperty("--columns", columns);
+      grid.classList.toggle("is-wide", columns > 4);
       place.append(make("fieldset", { class: "field" }, make("legend", {}, legend), grid));
     });
     document.getElementById("reset").hidden = !this.model.editable;
@@ -42,13 +43,20 @@ class Inputs {
     const value = this.data.leaves[leaf].entries[entry];
     const field = make("input", {
       type: "text", inputmode: "decimal", autocomplete: "off", spellcheck: "false",
-      "data-leaf": leaf, "data-entry": entry, value: exact(value), size: 8,
-      "aria-label": entryName(node, entry),
+      "data-leaf": leaf, "data-entry": entry, size: 8, "aria-label": entryName(node, entry),
+    });
+    rest(field, Number(value), node.dtype);
+    field.addEventListener("focus", () => {
+      if (field.getAttribute("aria-invalid") !== "true") field.value = field.dataset.exact;
+    });
+    field.addEventListener("blur", () => {
+      if (field.getAttribute("aria-invalid") !== "true") rest(field, this.now(leaf, entry), node.dtype);
     });
     field.addEventListener("input", () => {
       const now = parsed(field.value, node.dtype);
       const wrong = now === null;
       field.setAttribute("aria-invalid", String(wrong));
+      if (!wrong) field.dataset.exact = field.value;
       field.title = wrong ? (whole ? "a whole number is needed" : "a number is needed, such as 2.5 or -1e3") : "";
       if (!wrong) this.edit(leaf, entry, now);
     });
@@ -67,6 +75,12 @@ class Inputs {
     else leaves[leaf] = value;
   }
 
+  /** What an entry of a leaf is now. */
+  now(leaf, entry) {
+    const values = this.model.leaves[leaf];
+    return typeof values === "object" ? values[entry] : values;
+  }
+
   reset() {
     this.model.leaves = this.data.leaves.map(received);
     this.fields();
@@ -77,11 +91,19 @@ class Inputs {
   /** The fields show what the model has. */
   fields() {
     for (const field of document.querySelectorAll("input[data-leaf]")) {
-      const leaf = this.model.leaves[field.dataset.leaf];
-      field.value = exact(typeof leaf === "object" ? leaf[field.dataset.entry] : leaf);
+      const { leaf, entry } = field.dataset;
+      rest(field, this.now(leaf, entry), this.model.nodes[this.data.inputs[leaf]].dtype);
       field.setAttribute("aria-invalid", "false");
     }
   }
+}
+
+/** A field that isn't written in: a number of many digits stands in it rounded. */
+function rest(field, value, kind) {
+  const text = kind === "b1" ? exact(Boolean(value)) : exact(value);
+  field.dataset.exact = text;
+  field.title = text;
+  field.value = text.length > 8 && Number.isFinite(value) ? exact(Number(value.toPrecision(4))) : text;
 }
 
 /** What was typed as a number of a type; null if it isn't one. */

@@ -31,7 +31,7 @@ class Page {
     this.buildChoices();
     this.bind();
     restore(this);
-    this.drawing.legible();
+    this.drawing.camera.begin();
     this.crumbs();
     this.update();
     document.documentElement.dataset.ready = "true";
@@ -39,7 +39,7 @@ class Page {
 
   panelElements() {
     const ids = ["title", "step", "trace", "live", "position", "slider", "pair", "play", "wrt",
-      "forward-count", "reverse-count", "crumbs"];
+      "forward-count", "reverse-count", "crumbs", "canvas", "stale"];
     this.elements = Object.fromEntries(ids.map((id) => [id, document.getElementById(id)]));
     this.elements.slider.max = this.model.steps.length - 1;
   }
@@ -57,11 +57,12 @@ class Page {
         });
       });
     }
-    document.getElementById("wrt-choice").hidden = !this.model.editable || this.data.moving.length === 0;
+    document.getElementById("wrt-choice").hidden = !this.panels.tells || !this.model.editable;
+    document.querySelector(".trace").classList.toggle("is-untold", !this.panels.tells);
     const options = (select) => {
       this.model.nodes.forEach((node, n) => {
         if (node.kind !== "constant" && node.dtype[0] === "f") {
-          select.append(make("option", { value: n }, node.name));
+          select.append(make("option", { value: n }, plain(node.name)));
         }
       });
     };
@@ -81,7 +82,7 @@ class Page {
         const [by, of] = [...this.chosen].sort((a, b) => a - b);
         this.of.value = of;
         this.by.value = by;
-        this.say(`Comparing ${this.model.nodes[of].name} with ${this.model.nodes[by].name}.`);
+        this.say(`Comparing ${plain(this.model.nodes[of].name)} with ${plain(this.model.nodes[by].name)}.`);
       }
     }
     this.hovered = n;
@@ -105,8 +106,9 @@ class Page {
       return;
     }
     this.drawing.show(key);
-    this.drawing.legible();
+    this.drawing.camera.begin();
     this.crumbs();
+    this.shownAt = null; // the gate at work comes into sight here too
     this.update();
     this.save();
   }
@@ -119,12 +121,13 @@ class Page {
       way.unshift(this.drawing.views.get(key));
       if (key === "") break;
     }
-    // Beside a drawing: all of it unfolded, or the bodies of loops that are one node in it.
-    const beside = [...this.drawing.views.values()].filter((view) => /^(whole$|in \d+$)/.test(view.key));
-    if (way.length === 1) way.push(...beside);
-    crumbs.replaceChildren(...way.map((view) => {
+    // Beside a drawing: all of it unfolded, the bodies of loops that are one node in it, other turns.
+    const { current } = this.drawing;
+    const beside = current === "" ? /^(whole|in \d+)$/ : / turn \d+$/;
+    const others = [...this.drawing.views.values()].filter(({ key, parent }) => parent === current && beside.test(key));
+    crumbs.replaceChildren(...way.concat(others).map((view) => {
       const here = view.key === this.drawing.current;
-      const button = make("button", { type: "button", disabled: here }, view.title);
+      const button = make("button", { type: "button", disabled: here, "aria-current": here ? "page" : null }, view.title);
       button.addEventListener("click", () => this.open(view.key));
       return button;
     }));
@@ -174,9 +177,9 @@ class Page {
     click("last", () => { stop(); this.go(last); });
     click("turn", () => { stop(); this.go(Math.max(0, this.model.steps.findIndex((s) => s.phase === "seed"))); });
     click("reset", () => this.inputs.reset());
-    click("larger", () => this.drawing.magnify(1.3));
-    click("smaller", () => this.drawing.magnify(1 / 1.3));
-    click("fit", () => this.drawing.fit());
+    click("larger", () => this.drawing.camera.magnify(1.3));
+    click("smaller", () => this.drawing.camera.magnify(1 / 1.3));
+    click("fit", () => this.drawing.camera.fit());
     click("theme", () => this.theme());
     click("link", () => this.link());
     click("keys", () => document.getElementById("help").showModal());
@@ -241,6 +244,8 @@ class Page {
     const { elements, model, panels, at } = this;
     panels.at = at;
     const { phase, node } = model.steps[at];
+    const moved = at !== this.shownAt;
+    this.shownAt = at;
     document.body.dataset.phase = phase;
     elements.title.textContent = panels.title(at);
     elements.step.replaceChildren(...panels.step(at));
@@ -255,16 +260,30 @@ class Page {
     document.getElementById("next").disabled = at === model.steps.length - 1;
     document.getElementById("last").disabled = at === model.steps.length - 1;
     for (const name of document.querySelectorAll("[data-wrt]")) {
-      name.textContent = model.editable && model.seed !== null ? panels.wrtName() : "";
+      name.replaceChildren(...(panels.tells ? panels.wrtName() : []));
     }
     const counts = panels.counts(at);
     elements["forward-count"].textContent = counts.forward;
     elements["reverse-count"].textContent = counts.reverse;
-    elements.pair.replaceChildren(...panels.between(Number(this.of.value), Number(this.by.value)));
+    this.compare(Number(this.of.value), Number(this.by.value));
     this.drawing.update(at, this.chosen);
-    if (node >= 0) this.drawing.reveal(node);
+    // Python computed what stands in the bodies of loops, for the inputs as they were.
+    const stale = model.editable && model.edited && this.drawing.view.svg.querySelector(".inner") !== null;
+    elements.canvas.classList.toggle("is-stale", stale);
+    this.drawing.view.svg.setAttribute("aria-hidden", String(stale));
+    elements.stale.hidden = !stale;
+    if (moved && node >= 0) this.drawing.reveal(node);
+    if (moved && node < 0) this.drawing.camera.home();
     this.follow();
     this.source.highlight(this.model.steps[this.at].node, this.hovered);
+  }
+
+  /** The derivative panel, which no step changes: only other nodes or other inputs do. */
+  compare(of, by) {
+    const now = [of, by, this.model.results];
+    if (this.compared?.every((x, i) => x === now[i])) return;
+    this.compared = now;
+    this.elements.pair.replaceChildren(...this.panels.between(of, by));
   }
 
   /** The row of the trace at work comes into its own scrolling box, never moving the page. */

@@ -27,6 +27,7 @@ class Model {
     this.reaching = this.flowing();
     this.steps = this.listSteps();
     this.failure = "";
+    this.seed = data.shown?.along === undefined ? null : [data.shown.along, 0];
     if (sweep !== null) {
       this.leaves = data.leaves.map(received);
       this.captured = data.captured.map(received);
@@ -39,6 +40,14 @@ class Model {
   /** Whether inputs can be edited here. */
   get editable() {
     return this.sweep !== null;
+  }
+
+  /** Whether an input isn't what Python sent. */
+  get edited() {
+    return this.data.leaves.some((leaf, k) => {
+      const [now, sent] = [this.leaves[k], received(leaf)];
+      return typeof sent === "object" ? sent.some((x, i) => !Object.is(x, now[i])) : !Object.is(sent, now);
+    });
   }
 
   /** Whether a gradient flows through each node: it leads from a floating-point leaf to an output. */
@@ -125,7 +134,7 @@ class Model {
   }
 
   tangent(n) {
-    return this.editable ? this.array("tangent", n, this.nodes[n].shape) : null;
+    return this.array("tangent", n, this.nodes[n].shape);
   }
 
   contribution(k) {
@@ -133,18 +142,26 @@ class Model {
     return found;
   }
 
+  /** What flows back along several edges of one source, added up; null for none. */
+  together(edges) {
+    const parts = edges.map((k) => this.contribution(k)).filter((part) => part !== null);
+    if (parts.length < 2) return parts[0] ?? null;
+    const entries = parts[0].entries.map((_, i) => parts.reduce((sum, part) => sum + part.entries[i], 0));
+    return { shape: parts[0].shape, entries };
+  }
+
   /** ∂target/∂source: entry by entry, or a Jacobian as rows of the target. */
   local(k) {
     const edge = this.edges[k];
     const target = this.nodes[edge.target];
     if (edge.constant !== undefined) {
-      const size = target.shape.reduce((a, b) => a * b, 1);
-      return { shape: target.shape, entries: new Array(size).fill(edge.constant) };
+      return { shape: target.shape, entries: new Array(sizeOf(target)).fill(edge.constant) };
     }
     const shape = edge.how === "entries" ? target.shape : [
       ...target.shape, ...this.nodes[edge.source].shape,
     ];
-    return this.array("local", k, shape);
+    const found = this.array("local", k, shape);
+    return found === null ? null : { ...found, entries: found.entries.map(Number) }; // true is 1
   }
 
   // ---- how far a step has come ---------------------------------------------------------------------
@@ -187,7 +204,7 @@ class Model {
   }
 
   ones(n) {
-    return new Array(this.nodes[n].shape.reduce((a, b) => a * b, 1)).fill(1);
+    return new Array(sizeOf(this.nodes[n])).fill(1);
   }
 
   // ---- counting ------------------------------------------------------------------------------------
@@ -210,7 +227,7 @@ class Model {
     for (const leaf of this.data.inputs) {
       const node = this.nodes[leaf];
       if (node.dtype[0] !== "f") continue;
-      const size = node.shape.reduce((a, b) => a * b, 1);
+      const size = sizeOf(node);
       sweeps += size;
       forward += size * this.pushed(leaf, known);
     }

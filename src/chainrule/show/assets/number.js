@@ -28,34 +28,48 @@ function isOdd(x) {
   return typeof x === "number" && !Number.isFinite(x);
 }
 
-/** Whether something in an array is NaN or infinite. */
+/** Whether something in an array is NaN or infinite, in what Python didn't send too. */
 function hasOdd(array) {
-  return array.entries.some(isOdd);
+  return array.entries.some(isOdd) || (array.range ?? []).some((x) => !Number.isFinite(Number(x)));
+}
+
+/** A count with its thousands apart; one that no browser holds exactly in powers of ten. */
+function counted(n) {
+  return n <= Number.MAX_SAFE_INTEGER ? n.toLocaleString("en") : `about ${short(n, 5)}`;
 }
 
 /** "2 × 3", or "" for a number. */
 function shapeText(shape) {
-  return shape.length === 1 ? `${shape[0]} numbers` : shape.join(" × ");
+  return shape.length === 1 ? `length ${shape[0]}` : shape.join(" × ");
 }
 
-/** An array in one short line, for the drawing and for the ear. */
+/** How many entries an array has, those that weren't sent included. */
+function sizeOf({ shape }) {
+  return shape.reduce((a, b) => a * b, 1);
+}
+
+/** An array in one short line for the ear, as the drawing's own titles have it. */
 function brief(array) {
   const { shape, entries } = array;
   if (shape.length === 0) return short(entries[0], 4);
-  if (shape.length === 1 && shape[0] <= 3) {
-    return `[${entries.map((x) => short(x, 3)).join(", ")}]`;
+  const name = `${shapeText(shape)} array`;
+  if (entries.length <= 8 && entries.length === sizeOf(array)) {
+    return `${name} ${entries.map((x) => short(x, 4)).join(", ")}`;
   }
-  return `${shape.join(" × ")}  ${rangeOf(array)}`;
+  return `${name}, ${rangeOf(array)}`;
 }
 
 /** From the least entry to the greatest; Python sends it where it doesn't send all entries. */
 function rangeOf(array) {
-  if (hasOdd(array)) return "with NaN or ∞";
-  const [least, most] = array.range ?? array.entries.reduce(
+  const { entries, range } = array;
+  if (hasOdd(array)) return range ? "some not finite" : `${entries.filter(isOdd).length} not finite`;
+  const [least, most] = range ?? entries.reduce(
     ([low, high], x) => [Math.min(low, x), Math.max(high, x)], [Infinity, -Infinity],
   );
   if (least > most) return "empty";
-  return least === most ? short(least, 3) : `${short(least, 3)} … ${short(most, 3)}`;
+  const [low, high] = [short(least, 3), short(most, 3)];
+  if (low !== high) return `${low} … ${high}`;
+  return least === most ? `all ${low}` : `all about ${low}`;
 }
 
 // ---- elements --------------------------------------------------------------------------------------
@@ -95,22 +109,35 @@ function indexed(name) {
   return [Object.hasOwn(GREEK, parts[1]) ? GREEK[parts[1]] : parts[1], parts[2]];
 }
 
-/** A variable's name. */
+/** A variable's name; a long one may be broken behind its parts. */
 function nameOf(text) {
   const [base, index] = indexed(text);
-  return make("var", {}, base, index === "" ? null : make("sub", {}, index));
+  const parts = base.split(/(?<=[/_.])/).flatMap((part, i) => [i > 0 ? make("wbr") : null, part]);
+  return make("var", {}, parts, index === "" ? null : make("sub", {}, index));
 }
 
-/** A number or an array, every digit in its title; NaN and infinities are marked. */
-function shown(array, kind = "", digits = 5) {
+/** A variable's name where only text can stand, as in a list of choices: x₁, λ, w_in. */
+function plain(text) {
+  const [base, index] = indexed(text);
+  if (index === "") return base;
+  if (!/^\d+$/.test(index)) return `${base}_${index}`;
+  return base + [...index].map((digit) => "₀₁₂₃₄₅₆₇₈₉"[digit]).join("");
+}
+
+/** A number or an array of at most so many columns, every digit in its title; NaN and infinities
+    are marked. */
+function shown(array, kind = "", digits = 5, most = 5) {
   if (array === null || array === undefined) return make("span", { class: "unknown" }, "not shown");
   const { shape, entries } = array;
   if (shape.length === 0) return number(entries[0], kind, digits);
   const columns = shape[shape.length - 1];
   const rows = columns === 0 ? 0 : entries.length / columns;
   const whole = shape.reduce((a, b) => a * b, 1);
-  if (shape.length > 2 || columns > 8 || rows > 8 || whole !== entries.length) {
-    return make("span", { class: `array ${kind}` }, brief(array));
+  if (shape.length > 2 || columns > most || rows > 8 || whole !== entries.length) {
+    const odd = hasOdd(array);
+    return make("span", { class: `array ${kind}` },
+      make("span", { class: odd ? "range odd" : "range" }, odd ? `⚠ ${rangeOf(array)}` : rangeOf(array)),
+      make("span", { class: "shape" }, shapeText(shape)));
   }
   const table = make("table", { class: `matrix ${kind}` });
   for (let r = 0; r < rows; r++) {
@@ -119,6 +146,12 @@ function shown(array, kind = "", digits = 5) {
     table.append(row);
   }
   return table;
+}
+
+/** A negative number in brackets, behind a sign. */
+function signed(x, kind, digits = 5) {
+  const negative = x < 0 || Object.is(x, -0);
+  return negative ? ["(", number(x, kind, digits), ")"] : [number(x, kind, digits)];
 }
 
 function number(x, kind, digits = 5) {
@@ -130,7 +163,9 @@ const MATHML = new Set(
   `math mrow mi mn mo mfrac msup msub msubsup msqrt mroot mfenced mtext mspace mstyle mtable mtr mtd
   mover munder munderover mpadded mphantom semantics`.split(/\s+/),
 );
-const MATHML_ATTRIBUTES = new Set(["mathvariant", "stretchy", "displaystyle", "display", "fence"]);
+const MATHML_ATTRIBUTES = new Set(
+  ["mathvariant", "stretchy", "displaystyle", "display", "fence", "form", "lspace"],
+);
 
 /** MathML text as elements: only those of mathematics, none of their links or scripts. */
 function mathematics(text) {
@@ -148,23 +183,27 @@ function rebuilt(node) {
     if (MATHML_ATTRIBUTES.has(name)) element.setAttribute(name, value);
   }
   element.append(...Array.from(node.childNodes, rebuilt));
-  if (element.localName === "mo" && element.textContent === "-") element.textContent = "−";
+  if (/^m[on]$/.test(element.localName)) element.textContent = minus(element.textContent);
   if (element.textContent === "\u2062" && node.previousSibling?.localName !== "mn") {
     element.textContent = "·"; // x·z, but 2q
   }
   return element;
 }
 
+function breaks(words) {
+  return /\s/.test(words.textContent);
+}
+
 /** A formula of words, which breaks between them; MathML alone never does. */
 function breaking(math) {
   const only = math.children.length === 1 && math.firstElementChild.localName === "mrow";
   const row = only ? math.firstElementChild : math;
-  const words = [...math.querySelectorAll("mtext")];
+  const words = [...math.querySelectorAll("mtext")].filter(breaks);
   if (words.length === 0 || words.some((part) => part.parentNode !== row)) return [math];
   const parts = [];
   for (const child of [...row.childNodes]) {
     const spoken = typeof parts.at(-1) === "string";
-    if (child.localName === "mtext" || (spoken && child.textContent === ",")) {
+    if ((child.localName === "mtext" && breaks(child)) || (spoken && child.textContent === ",")) {
       parts.push(child.textContent.replace(/\u00a0/g, " "));
     } else {
       if (spoken || parts.length === 0) parts.push(math.cloneNode(false));
@@ -174,14 +213,19 @@ function breaking(math) {
   return parts;
 }
 
-/** An entry's name: W[1, 0] for the third of a matrix of two columns. */
-function entryName(node, entry) {
-  if (node.shape.length === 0) return node.name;
+/** An entry's index: [1, 0] for the third of a matrix of two columns. */
+function indexOf(node, entry) {
+  if (node.shape.length === 0) return "";
   const index = [];
   let rest = entry;
   for (const n of [...node.shape].reverse()) {
     index.unshift(rest % n);
     rest = Math.floor(rest / n);
   }
-  return `${node.name}[${index.join(", ")}]`;
+  return `[${index.join(", ")}]`;
+}
+
+/** An entry's name as text: W[1, 0], λ. */
+function entryName(node, entry) {
+  return plain(node.name) + indexOf(node, entry);
 }

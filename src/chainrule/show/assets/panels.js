@@ -1,15 +1,16 @@
 // The panels beside the drawing: what this step does, in words and numbers.
 
-/** ∂a/∂b as a fraction. */
-function fraction(above, below, sign = "∂") {
-  const part = (name) => {
+/** ∂a/∂b as a fraction, or ∂a/∂b[0]. */
+function fraction(above, below, sign = "∂", index = "") {
+  const part = (name, ...rest) => {
     const row = document.createElementNS("http://www.w3.org/1998/Math/MathML", "mrow");
-    row.append(mathElement("mo", sign), mathName(name));
+    row.append(mathElement("mi", sign), mathName(name), ...rest);
+    row.firstElementChild.setAttribute("mathvariant", "normal"); // an upright d
     return row;
   };
   const math = document.createElementNS("http://www.w3.org/1998/Math/MathML", "math");
   const frac = document.createElementNS("http://www.w3.org/1998/Math/MathML", "mfrac");
-  frac.append(part(above), part(below));
+  frac.append(part(above), index === "" ? part(below) : part(below, mathElement("mtext", index)));
   math.append(frac);
   return math;
 }
@@ -20,6 +21,7 @@ function mathElement(tag, text) {
   return element;
 }
 
+/** A name in a formula. */
 function mathName(text) {
   const [base, index] = indexed(text);
   if (index === "") return mathElement("mi", base);
@@ -35,12 +37,15 @@ function tile(content, meaning, kind = "") {
     make("div", { class: "tile-meaning" }, [meaning].flat(Infinity)));
 }
 
-function sign(text) {
-  return make("div", { class: "sign" }, text);
+/** A tile with the sign before it, which never part where a line breaks. */
+function term(sign, content, meaning, kind = "") {
+  const before = sign === "" ? null : make("div", { class: "sign" }, sign);
+  return make("div", { class: "term" }, before, tile(content, meaning, kind));
 }
 
 const PATTERNS = {
   distributes: "An adding gate distributes: what comes from above goes on to every operand.",
+  subtracts: "A subtracting gate distributes: what comes from above goes on to both operands, to the second one with its sign turned.",
   switches: "A multiplying gate switches: each operand gets what comes from above times the other operand.",
   routes: "A choosing gate routes: all that comes from above goes to the operand that was taken, nothing to the others.",
   spreads: "A sum distributes: every entry gets what comes from above.",
@@ -63,7 +68,7 @@ class Panels {
   /** The title of a step and its one-sentence summary, for the eye and for the ear. */
   title(at) {
     const { phase, node } = this.model.steps[at];
-    const name = node < 0 ? "" : this.model.nodes[node].name;
+    const name = node < 0 ? "" : plain(this.model.nodes[node].name);
     const last = at === this.model.steps.length - 1 && at > 0;
     return {
       start: "The inputs",
@@ -78,11 +83,12 @@ class Panels {
     const { model } = this;
     const { phase, node } = model.steps[at];
     const say = (array) => (array === null ? "not shown" : brief(array));
-    if (phase === "forward") return `${model.nodes[node].name} is ${say(model.value(node))}.`;
-    if (phase === "seed") return `The gradient of ${model.nodes[node].name} by itself is 1.`;
+    const called = (n) => plain(model.nodes[n].name);
+    if (phase === "forward") return `${called(node)} is ${say(model.value(node))}.`;
+    if (phase === "seed") return `The gradient of ${called(node)} by itself is 1.`;
     if (phase === "backward") {
       const parts = model.into[node].filter((k) => model.carries(k)).map((k) => {
-        return `${model.nodes[model.edges[k].source].name} gets ${say(model.contribution(k))}`;
+        return `${called(model.edges[k].source)} gets ${say(model.contribution(k))}`;
       });
       return `${parts.join(", ")}.`;
     }
@@ -113,14 +119,12 @@ class Panels {
     const node = this.model.nodes[n];
     const parts = [make("div", { class: "formula" }, this.equation(node))];
     const tiles = [];
-    this.model.into[n].forEach((k, place) => {
-      const source = this.model.nodes[this.model.edges[k].source];
-      if (source.kind === "constant") return;
-      if (place > 0 && tiles.length > 0) tiles.push(sign(","));
-      tiles.push(tile(shown(this.model.value(this.model.edges[k].source), "value"), nameOf(source.name)));
-    });
-    if (tiles.length > 0) tiles.push(sign("→"));
-    tiles.push(tile(shown(this.model.value(n), "value"), nameOf(node.name), "result"));
+    for (const source of new Set(this.model.into[n].map((k) => this.model.edges[k].source))) {
+      const { kind, name } = this.model.nodes[source];
+      if (kind === "constant") continue;
+      tiles.push(term(tiles.length > 0 ? "," : "", shown(this.model.value(source), "value"), nameOf(name)));
+    }
+    tiles.push(term(tiles.length > 0 ? "→" : "", shown(this.model.value(n), "value"), nameOf(node.name), "result"));
     parts.push(make("div", { class: "tiles" }, tiles));
     parts.push(...this.tangentOf(n));
     return parts;
@@ -135,28 +139,38 @@ class Panels {
     const { model } = this;
     const tangent = model.tangent(n);
     if (tangent === null || model.seed === null) return [];
-    const wrt = this.wrtName();
+    const wrt = this.wrt();
     const single = model.nodes[n].shape.length === 0;
     const terms = model.into[n].filter((k) => model.edges[k].moving && model.tangent(model.edges[k].source));
     const sum = [];
     for (const k of terms) {
       const local = model.local(k);
       if (!single || local === null || model.nodes[model.edges[k].source].shape.length > 0) return [
-        make("p", { class: "aside" }, "Forward mode: ", fraction(model.nodes[n].name, wrt), " = ",
+        make("p", { class: "aside" }, "Forward mode: ", fraction(model.nodes[n].name, ...wrt), " = ",
           shown(tangent, "tangent")),
       ];
-      if (sum.length > 0) sum.push(" + ");
-      sum.push(shown(local, "local"), " · ", shown(model.tangent(model.edges[k].source), "tangent"));
+      const [factor] = local.entries;
+      const first = sum.length === 0;
+      if (!first) sum.push(" + ");
+      sum.push(...(first ? [number(factor, "local")] : signed(factor, "local")), " · ",
+        ...signed(model.tangent(model.edges[k].source).entries[0], "tangent"));
     }
     return [make("p", { class: "aside" }, "Forward mode, in the same step: ",
-      fraction(model.nodes[n].name, wrt), " = ", ...sum, terms.length > 0 ? " = " : "",
+      fraction(model.nodes[n].name, ...wrt), " = ", ...sum, terms.length > 0 ? " = " : "",
       shown(tangent, "tangent"))];
   }
 
-  wrtName() {
+  /** What forward mode goes along, as ∂/∂… has it: a name, and an entry's index. */
+  wrt() {
     const [leaf, entry] = this.model.seed;
     const node = this.model.nodes[this.model.data.inputs[leaf]];
-    return entryName(node, entry);
+    return [node.name, "∂", indexOf(node, entry)];
+  }
+
+  /** The same outside of a formula. */
+  wrtName() {
+    const [name, , index] = this.wrt();
+    return [nameOf(name), index];
   }
 
   // ---- backward ------------------------------------------------------------------------------------
@@ -187,7 +201,7 @@ class Panels {
     }
     const carrying = model.into[n].filter((k) => model.carries(k)).length;
     const pattern = PATTERNS[node.pattern];
-    const needsTwo = node.pattern === "distributes" || node.pattern === "switches";
+    const needsTwo = ["distributes", "subtracts", "switches"].includes(node.pattern);
     if (pattern && (carrying > 1 || !needsTwo)) parts.push(make("p", { class: "pattern" }, pattern));
     return [...parts, ...this.meetings(n)];
   }
@@ -205,13 +219,10 @@ class Panels {
     const rule = [fraction(node.name, source.name), whole ? [" = ", words] : ""];
     const numbers = whole ? shown(local, "local", 4) : make("span", { class: "rule" }, words);
     const product = node.shape.length === 0 || edge.how === "entries" ? "×" : "·";
-    const narrow = node.shape.length === 0 && source.shape.length === 0;
-    return make("div", { class: narrow ? "tiles product" : "tiles" },
-      tile(shown(upstream, "gradient", 4), ["upstream ", fraction(this.output, node.name)]),
-      sign(product),
-      tile(numbers, ["local ", ...rule]),
-      sign("="),
-      tile(shown(model.contribution(k), "gradient", 4), ["down to ", nameOf(source.name)], "result"));
+    return make("div", { class: "tiles product" },
+      term("", shown(upstream, "gradient", 4), ["upstream ", fraction(this.output, node.name)]),
+      term(product, numbers, ["local ", ...rule]),
+      term("=", shown(model.contribution(k), "gradient", 4), ["down to ", nameOf(source.name)], "result"));
   }
 
   /** Where a value was used several times, what has come together so far. */
@@ -225,7 +236,8 @@ class Panels {
       const name = nameOf(model.nodes[source].name);
       const single = model.nodes[source].shape.length === 0;
       const terms = single && came.length > 1
-        ? [...came.flatMap((p, i) => [i > 0 ? " + " : "", number(p.entries[0], "gradient")]), " = "] : [];
+        ? [...came.flatMap(({ entries: [x] }, i) => i === 0 ? [number(x, "gradient")]
+          : [" + ", ...signed(x, "gradient")]), " = "] : [];
       parts.push(make("p", { class: "meeting" }, name,
         ` is used ${of === 2 ? "twice" : `${of} times`}, and gradients add up where paths meet: `, ...terms,
         shown(sum, "gradient"), whole ? "." : make("span", { class: "aside" }, ` (${came.length} of ${of} so far)`)));
@@ -242,11 +254,12 @@ class Panels {
     const active = model.steps[at].node;
     return this.rows(active).map((n) => {
       const node = model.nodes[n];
-      const value = state.known[n] ? shown(model.value(n), "value") : "";
-      const tangent = state.known[n] && model.tangent(n) !== null ? shown(model.tangent(n), "tangent") : "";
+      const small = (array, kind) => shown(array, kind, 5, 4);
+      const value = state.known[n] ? small(model.value(n), "value") : "";
+      const tangent = state.known[n] && model.tangent(n) !== null ? small(model.tangent(n), "tangent") : "";
       const gradient = model.reaching[n] ? model.arrived(n, state) : null;
       const bar = gradient === null || gradient.sum === null ? "" : [
-        shown(gradient.sum, "gradient"),
+        small(gradient.sum, "gradient"),
         gradient.whole ? "" : make("span", { class: "aside" }, ` ${gradient.parts.length} of ${gradient.of}`),
       ];
       return make("tr", {
@@ -254,9 +267,14 @@ class Panels {
         class: [n === active ? "is-active" : "", n === hovered ? "is-hovered" : ""].join(" ").trim(),
       },
         make("th", { scope: "row" }, nameOf(node.name)),
-        make("td", { class: "rule" }, node.kind === "operation" ? this.right(node) : describeKind(node)),
+        make("td", { class: "rule" }, node.kind === "operation" ? breaking(this.right(node)) : describeKind(node)),
         make("td", {}, value), make("td", {}, tangent), make("td", {}, bar));
     });
+  }
+
+  /** Whether there is anything to put into the column of forward mode. */
+  get tells() {
+    return this.model.seed !== null;
   }
 
   /** All values, or of very many those around the gate at work. */
@@ -277,9 +295,9 @@ class Panels {
   counts(at) {
     const { forward, reverse, sweeps } = this.model.counts(at);
     const all = this.model.allCounts;
-    const of = (now, whole) => (now === whole ? `${now}` : `${now} of ${whole}`);
+    const of = (now, whole) => (now === whole ? "" : `${counted(now)} of `) + counted(whole);
     return {
-      forward: `${of(forward, all.forward)} multiplications in ${sweeps} sweep${sweeps === 1 ? "" : "s"}, one per input`,
+      forward: `${of(forward, all.forward)} multiplications in ${counted(sweeps)} sweep${sweeps === 1 ? "" : "s"}, one per number of the inputs`,
       reverse: `${of(reverse, all.reverse)} multiplications in 1 sweep for all inputs`,
     };
   }
@@ -296,18 +314,27 @@ class Panels {
     const total = derivatives.total(of, wrt);
     const parts = [make("div", { class: "tiles" },
       tile(this.matrix(partial, of, wrt, "local"), ["partial ", fraction(above, below), ", the other operands held fixed"]),
-      tile(this.matrix(total, of, wrt, "gradient"), ["total ", fraction(above, below, "d"), ", along all paths"], "result"))];
+      tile(total === null ? this.swept(of, wrt) : this.matrix(total, of, wrt, "gradient"),
+        ["total ", fraction(above, below, "d"), ", along all paths"], "result"))];
     const paths = derivatives.paths(of, wrt);
     if (paths === null) parts.push(make("p", { class: "aside" }, "The total is a sum over paths that are too many, or too long, to be written out."));
-    else if (paths.length === 0) parts.push(make("p", {}, `No path leads from ${below} to ${above}.`));
+    else if (paths.length === 0) parts.push(make("p", {}, "No path leads from ", nameOf(below), " to ", nameOf(above), "."));
     else parts.push(make("ul", { class: "paths" }, paths.map((path) => this.path(path))));
     return parts;
+  }
+
+  /** A total derivative that is too large to be multiplied out: the result's is its gradient. */
+  swept(of, wrt) {
+    const { model } = this;
+    const only = model.data.outputs.length === 1 && model.data.outputs[0] === of && model.nodes[of].shape.length === 0;
+    const gradient = only ? model.gradient(wrt) : null;
+    return gradient === null ? this.matrix(null) : shown(gradient, "gradient", 4, 8);
   }
 
   matrix(rows, of, wrt, kind) {
     if (rows === null) return make("span", { class: "unknown" }, "too large for this page");
     const shape = [...this.model.nodes[of].shape, ...this.model.nodes[wrt].shape];
-    return shown({ shape, entries: rows.flat() }, kind);
+    return shown({ shape, entries: rows.flat() }, kind, 4, 8);
   }
 
   path(edges) {
@@ -317,7 +344,7 @@ class Panels {
     const single = locals.every((l, i) => l !== null && l.entries.length === 1 && model.nodes[model.edges[edges[i]].source].shape.length === 0);
     const line = names.flatMap((name, i) => [i > 0 ? " → " : "", nameOf(name)]);
     if (!single) return make("li", {}, line);
-    const factors = locals.flatMap((l, i) => [i > 0 ? " × " : "", number(l.entries[0], "local")]);
+    const factors = locals.flatMap(({ entries: [x] }, i) => i === 0 ? [number(x, "local")] : [" × ", ...signed(x, "local")]);
     const product = locals.reduce((p, l) => p * l.entries[0], 1);
     return make("li", {}, line, ": ", factors, edges.length > 1 ? [" = ", number(product, "gradient")] : "");
   }

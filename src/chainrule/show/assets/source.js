@@ -1,5 +1,7 @@
 // The user's source, whose lines light up with their nodes.
 
+const MOST_PRINTED = 80; // lines of text that this package wrote, on paper
+
 class Source {
   constructor(data, onHover) {
     this.data = data;
@@ -10,7 +12,8 @@ class Source {
   build() {
     const place = document.getElementById("source");
     this.lines = this.data.sources.map((block) => {
-      const list = make("ol", { class: "code", start: block.first });
+      const long = block.made && block.lines.length > MOST_PRINTED;
+      const list = make("ol", { class: long ? "code is-long" : "code", start: block.first });
       const lines = block.lines.map((text, i) => {
         const line = make("li", { value: block.first + i }, make("code", {}, text === "" ? " " : text));
         list.append(line);

@@ -21,7 +21,7 @@ _RESERVED = frozenset(
 def identifier(name: str) -> str:
     """A user's name as JavaScript allows it."""
     plain = re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_") or "v"
-    if plain[0].isdigit() or plain in _RESERVED:
+    if plain[0].isdigit() or plain in _RESERVED or plain.startswith("cr_"):
         plain = f"_{plain}"
     return plain
 

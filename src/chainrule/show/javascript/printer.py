@@ -13,6 +13,7 @@ from chainrule.loops.value import Value, strides
 from chainrule.show.javascript.control import print_control
 from chainrule.show.javascript.expression import Expressions, Library, offset
 from chainrule.show.javascript.names import Names
+from chainrule.show.javascript.routine import print_routine
 from chainrule.show.javascript.scalar import (
     ATOM,
     SUM,
@@ -236,11 +237,11 @@ class Printer:
         self.line(f'if ({self.known[failing.number]}) throw new RangeError("{what}");')
 
     def _external(self, value: Value) -> None:
-        call, _ = value.call
+        call, results = value.call
         if isinstance(call, Callback):
-            op = self.lowered.callbacks[call.number].primitive.name
-            raise Unprintable(f"{op} has no JavaScript form", where=value.place or "")
-        print_control(self, value)
+            print_routine(self, value, self.lowered.callbacks[call.number], results)
+        else:
+            print_control(self, value)
 
     def _part(self, value: Value) -> None:
         """Named by the value that it is a part of."""

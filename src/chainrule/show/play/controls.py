@@ -31,6 +31,15 @@ ROWS = frozenset({"noise"})
 VIEW = frozenset({"axes"})
 
 
+# How a person calls what isn't called as it's written.
+_WORDS = {"l1": "L1 penalty", "l2": "L2 penalty", "optimizer": "optimiser", "batch_size": "batch"}
+
+
+def in_words(name: str) -> str:
+    """A control as the page calls it."""
+    return _WORDS.get(name, name.replace("_", " "))
+
+
 class Source(NamedTuple):
     """The user's own table. Fields: its path, target column and task; all columns of numbers."""
 
@@ -158,7 +167,7 @@ def _checks(source: Source | None) -> dict[str, Check]:
 
 def _refused(name: str, value: Any, wanted: str) -> ArgumentError:
     return ArgumentError(
-        f"{name.replace('_', ' ')} can't be set to that",
+        f"{in_words(name)} can't be set to that",
         {"given": repr(value)[:60]},
         f"it is {wanted}",
     )

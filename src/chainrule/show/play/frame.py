@@ -91,6 +91,7 @@ class Camera:
                         "activations": one.activations,
                         "gradients": one.gradients,
                         "zeros": _number(one.zeros),
+                        "strange": _number(one.strange),
                         "typical": _number(one.typical),
                     }
                     for one in layer_pictures(model, variables, *self.rows)
@@ -98,7 +99,10 @@ class Camera:
             }
 
     def _decisions(self, outputs: np.ndarray) -> np.ndarray:
-        """Bytes: per pixel the value, or one plane with classes and one with how sure it is."""
+        """Bytes: per pixel the value, or one plane with classes and one with how sure it is.
+
+        255 as a class stands for scores that aren't finite.
+        """
         if self.problem.classes is None:
             return _signed(outputs[:, 0] / self.problem.span)
         shifted = np.exp(outputs - outputs.max(axis=1, keepdims=True))
@@ -106,7 +110,7 @@ class Camera:
         best = chances.max(axis=1)
         even = 1 / len(self.problem.classes)
         sure = np.nan_to_num((best - even) / (1 - even))
-        winner = np.argmax(outputs, axis=1)
+        winner = np.where(np.isfinite(best), np.argmax(outputs, axis=1), 255)
         return np.concatenate([winner, np.round(255 * sure)]).astype(np.uint8)
 
 

@@ -22,7 +22,8 @@ class LayerPicture(NamedTuple):
 
     Fields: low and high, between which the activations are counted; activations, counts per bin;
     gradients, counts per bin of log10 of their sizes; zeros, the share of gradients that are 0;
-    typical, the root of the mean square of the gradients.
+    typical, the root of the mean square of the gradients, NaN if none is finite; strange, the share
+    of activations and gradients that aren't finite.
     """
 
     low: float
@@ -31,6 +32,7 @@ class LayerPicture(NamedTuple):
     gradients: list[int]
     zeros: float
     typical: float
+    strange: float
 
 
 def activations(model: Any, variables: Any, x: np.ndarray) -> list[np.ndarray]:
@@ -100,5 +102,6 @@ def _picture(a: np.ndarray, g: np.ndarray) -> LayerPicture:
         counts.tolist(),
         sizes.tolist(),
         1 - moved.size / known.size if known.size else 0.0,
-        float(np.sqrt(np.mean(known**2))) if known.size else 0.0,
+        float(np.sqrt(np.mean(known**2))) if known.size else np.nan,
+        1 - (fine.size + known.size) / (a.size + g.size),
     )

@@ -147,8 +147,18 @@ def _of_table(rows: TableRows, source: Source, axes: tuple[str, str] | None) -> 
         rows.validation,
         plane,
         (plane.places_of(rows.train[0]), plane.places_of(rows.validation[0])),
-        rows.notes,
+        (*rows.notes, *_of_plane(rows.train[0].shape[1])),
         encoder,
+    )
+
+
+def _of_plane(inputs: int) -> tuple[str, ...]:
+    """What one should know of a picture that can't show all inputs."""
+    if inputs <= 2:
+        return ()
+    return (
+        f"the picture is one plane through {inputs} inputs: a row stands at the nearest point of "
+        "it, where the network may decide otherwise than for the row itself",
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from chainrule.show.play.controls import MAKE, Controls, Source
+from chainrule.show.play.controls import MAKE, Controls, Source, in_words
 from chainrule.show.play.network import layers, optimizer, quoted, training
 from chainrule.show.play.problem import Problem
 from chainrule.show.play.table import VALIDATION
@@ -93,7 +93,7 @@ def _change(before: Controls, segment: Segment, problem: Problem, source: Source
     now = segment.controls
     names = now.differences(before)
     told = ", ".join(
-        f"{name.replace('_', ' ')} {quoted(getattr(now, name))}"
+        f"{in_words(name)} {quoted(getattr(now, name))}"
         for name in Controls.__dataclass_fields__
         if name in names
     )

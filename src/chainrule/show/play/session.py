@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +20,7 @@ ORDERS = ("start", "pause", "step", "reset")
 _FRAMES = 15  # at most so many a second
 _LIVE = frozenset({"learning_rate", "speed", "axes"})  # can change while `fit` runs
 _WAITING_JOBS = 16
+_LINGER = 10.0  # seconds that training goes on without a page: long enough to load one anew
 
 
 class Session:
@@ -51,6 +53,7 @@ class Session:
         self.failure: BaseException | None = None
         self.speed = 0.0
         self.listeners = 0
+        self._left = -math.inf  # when the last page went
         self.shown: dict[str, tuple[int, str]] = {}
         self._jobs: list[tuple[Callable[[], Any], Future[Any]]] = []
         self._next_frame = 0.0
@@ -121,7 +124,7 @@ class Session:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """While someone looks: frames are made only then."""
+        """While someone looks: frames are made, and the network trains, only then."""
         with self.changed:
             self.listeners += 1
             self.stale = True
@@ -131,6 +134,7 @@ class Session:
         finally:
             with self.changed:
                 self.listeners -= 1
+                self._left = time.monotonic()
 
     def newer(self, seen: Mapping[str, int], timeout: float) -> dict[str, tuple[int, str]]:
         """What is shown and newer than these numbers; waits for it, up to a time."""
@@ -153,7 +157,7 @@ class Session:
                 self._do_jobs()
                 if self.stale:
                     self._show()
-                if self.running and not self._interrupted():
+                if self._training() and not self._interrupted():
                     self._train()
         except BaseException as error:  # handed to the main thread, which raises it
             self.failure = error
@@ -176,9 +180,14 @@ class Session:
         """Sleep until there is something to do; whether there is."""
         with self.changed:
             self.changed.wait_for(
-                lambda: self.closed or self.running or self.stale or self._interrupted()
+                lambda: self.closed or self._training() or self.stale or self._interrupted()
             )
             return not self.closed
+
+    def _training(self) -> bool:
+        """Whether to train: if it is started, and someone looks or did so a moment ago."""
+        watched = self.listeners or time.monotonic() - self._left < _LINGER
+        return bool(self.running and watched)
 
     def _interrupted(self) -> bool:
         """Whether something other than training is due."""
@@ -262,7 +271,7 @@ class Session:
                     lambda: not self.running or self._interrupted(),
                     max(0.0, self._next_epoch - time.monotonic()),
                 )
-        return self.running and not self._interrupted()
+        return self._training() and not self._interrupted()
 
     # --- what is shown -------------------------------------------------------------------------
 

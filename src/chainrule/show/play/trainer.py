@@ -12,7 +12,7 @@ import numpy as np
 
 from chainrule.base.errors import DivergenceError
 from chainrule.base.trees import map_tree
-from chainrule.show.play.controls import MAKE, ROWS, STRUCTURE, VIEW, Controls, Source
+from chainrule.show.play.controls import MAKE, ROWS, STRUCTURE, VIEW, Controls, Source, in_words
 from chainrule.show.play.frame import Camera, Curves
 from chainrule.show.play.network import network, take_over
 from chainrule.show.play.problem import problem_for
@@ -85,7 +85,8 @@ class Trainer:
             before = self.model
             self.model = network(controls, self.problem)
             take_over(self.model, before, with_optimizer="optimizer" not in names)
-            what = ", ".join(name for name in Controls.__dataclass_fields__ if name in names)
+            fields = Controls.__dataclass_fields__
+            what = ", ".join(in_words(name) for name in fields if name in names)
             told = f"Changed {what}: the network keeps its weights."
         elif "learning_rate" in names:
             self.model.compiled.optimizer.learning_rate = controls.learning_rate

@@ -41,7 +41,7 @@ def decision_boundary(
 
     Raises:
         ShapeError: the points aren't pairs, or don't match their classes.
-        ArgumentError: matplotlib isn't installed.
+        ArgumentError: classes that are no whole numbers; matplotlib isn't installed.
 
     Example:
         >>> import numpy as np
@@ -85,6 +85,12 @@ def _classes(y: Any) -> np.ndarray:
     if y.ndim == 2 and y.shape[1] > 1:
         return np.argmax(y, axis=1)
     y = y.reshape(-1)
+    if y.dtype.kind not in "biuf" or not np.all(np.isfinite(y)) or np.any(y != np.round(y)):
+        raise ArgumentError(
+            "decision_boundary: classes are whole numbers",
+            {"given": repr(y[:4].tolist())},
+            "np.unique(y, return_inverse=True)[1] numbers names in alphabetical order",
+        )
     return (y > 0).astype(int) if (y < 0).any() else y.astype(int)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import ShapeError
-from chainrule.show.plot.plot import Look, Plot, draw_curves, legend
+from chainrule.show.plot.plot import Look, Plot, draw_curves, legend, mark_not_positive
 
 
 def curves(
@@ -26,7 +26,8 @@ def curves(
 
     Args:
         x: numbers, shape (n,).
-        series: name → n numbers; NaN and infinity are marked.
+        series: name → n numbers; NaN and infinity are marked, and what isn't positive on a
+            logarithmic axis.
         xlabel, ylabel, title: what stands beside it.
         log: the axes that are logarithmic: "x", "y" or "xy".
         points: name → (x, y), drawn as points, such as data that a curve is fitted to.
@@ -58,6 +59,9 @@ def curves(
         draw_curves(axes, look, x, numbers, marks=len(x) <= 12)
         for axis in log:
             getattr(axes, f"set_{axis}scale")("log")
+        if "y" in log:
+            for y in numbers.values():
+                mark_not_positive(axes, look, x, y)
         axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
         legend(axes)
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from chainrule.base.errors import ArgumentError, UnsupportedError
+from chainrule.base.errors import ArgumentError
 from chainrule.base.registry import get
+from chainrule.base.trees import map_tree
+from chainrule.ir.types import type_of
 from chainrule.nn import pure
-from chainrule.nn.scope import Scope
 from chainrule.show import palette
 from chainrule.show.plot.plot import Look, Plot, in_panels
-from chainrule.train.sequential import Sequential
+from chainrule.tracing.stage import StageTrace
+from chainrule.tracing.tracer import Tracer
+from chainrule.train.compiled import leaves
+from chainrule.train.objective import Batch, Objective
 from chainrule.transform.gradient import grad
 
 _BINS = 40
@@ -36,16 +40,9 @@ def activation_histograms(model: Any, x: Any, *, bins: int = _BINS, theme: str =
     Raises:
         ArgumentError: the model has no weights yet; matplotlib isn't installed.
     """
-    found: dict[str, np.ndarray] = {}
-    names = {id(layer): path for path, layer in model.walk()}
-
-    def watch(layer: Any, output: Any) -> None:
-        path = names.get(id(layer))
-        if path and isinstance(output, np.ndarray) and not any(layer.children()):
-            found[path] = output
-
-    pure.forward(model, _variables(model), (_inputs(model, x),), watch=watch)
-    return _histograms(found, "activation", bins, theme)
+    outputs = _Outputs(model)
+    pure.forward(model, _variables(model), (_inputs(model, x),), watch=outputs)
+    return _histograms(outputs.found, "activation", bins, theme)
 
 
 def gradient_histograms(
@@ -54,9 +51,9 @@ def gradient_histograms(
     """How large the gradients are that come back to each layer, in powers of ten.
 
     Args:
-        model: a `Sequential`.
+        model: a network.
         x: inputs, a batch of them.
-        y: their labels.
+        y: their labels; of several outputs as for `fit`.
         loss: a name or a function of (y, prediction); the one the model was compiled with.
         bins: of each histogram.
         theme: "light" or "dark".
@@ -66,43 +63,73 @@ def gradient_histograms(
         of the loss by each of its outputs, one row per example.
 
     Raises:
-        UnsupportedError: the model isn't a `Sequential`.
         ArgumentError: no loss is known; the model has no weights yet; matplotlib isn't installed.
     """
-    if not isinstance(model, Sequential):
-        raise UnsupportedError(
-            "gradient_histograms: only of layers that stand one after the other",
-            {"model": type(model).__name__},
-            "put them into a cr.nn.Sequential; activation_histograms takes every model",
-        )
-    chosen = get("loss", loss if loss is not None else getattr(model.compiled, "loss", None))
-    if chosen is None:
+    variables, inputs = _variables(model), _inputs(model, x)
+    outputs = _Outputs(model)
+    prediction = pure.forward(model, variables, (inputs,), watch=outputs).output
+    lowered = _lowered(model, variables, inputs, loss, prediction, y)
+    zeros = {path: np.zeros_like(output) for path, output in outputs.found.items()}
+    slopes = grad(lambda offsets: lowered(_Outputs(model, offsets)))(zeros)
+    return _histograms(slopes, "gradient", bins, theme)
+
+
+def _lowered(
+    model: Any, variables: Any, inputs: Any, loss: Any, prediction: Any, y: Any
+) -> Callable[[_Outputs], Any]:
+    """The loss of a forward pass that is watched: one that is named, or what `fit` lowers."""
+    if loss is not None:
+        chosen, labels = get("loss", loss), map_tree(np.asarray, y)
+
+        def named(watch: _Outputs) -> Any:
+            return chosen(labels, pure.forward(model, variables, (inputs,), watch=watch).output)
+
+        return named
+    if model.compiled is None:
         raise ArgumentError(
             "gradient_histograms: there is no loss to differentiate",
             fix='name one, loss="mse", or compile the model',
         )
-    y = np.asarray(y)
-    values = {w: v for group in _variables(model).values() for w, v in _by_weight(model, group)}
-    inputs = _inputs(model, x)
+    truths = [np.asarray(label) for label in leaves(y)]
+    parts = model.compiled.parts(map_tree(type_of, prediction), list(map(type_of, truths)))
+    objective = Objective(model, parts, model.compiled.regularizer)
+    batch = Batch(inputs, truths, [None] * len(truths), None)
 
-    def total(offsets: Sequence[Any] | None) -> Any:
-        """The loss, with something added to each layer's output; without, those outputs."""
-        h, outputs = inputs, []
-        with Scope(dict(values)):
-            for k, layer in enumerate(model.layers):
-                h = layer(h) if offsets is None else layer(h) + offsets[k]
-                outputs.append(h)
-        return outputs if offsets is None else chosen(y, h)
+    def whole(watch: _Outputs) -> Any:
+        parameters, state = variables["parameters"], variables["state"]
+        return objective(parameters, state, batch, None, training=False, watch=watch)[0]
 
-    zeros = [np.zeros_like(output) for output in total(None)]
-    slopes = grad(total)(zeros)
-    paths = [path for path, _ in model.children()]
-    return _histograms(dict(zip(paths, slopes, strict=True)), "gradient", bins, theme)
+    return whole
 
 
-def _by_weight(model: Any, values: Any) -> list[tuple[Any, Any]]:
-    weights = model.weights_by_path()
-    return [(weights[path], value) for path, value in values.items()]
+class _Outputs:
+    """Watches a forward pass, and keeps what the innermost layers give.
+
+    Args:
+        model: the network.
+        offsets: path → what is added to the output there.
+
+    Attributes: found, path → output; a layer that is called again is told apart by its number.
+    What a layer computes step by step within a loop isn't an output: that of the whole layer is.
+    """
+
+    def __init__(self, model: Any, offsets: Mapping[str, Any] | None = None) -> None:
+        self.names = {id(layer): path for path, layer in model.walk()}
+        self.offsets = offsets
+        self.found: dict[str, Any] = {}
+
+    def __call__(self, layer: Any, output: Any) -> Any:
+        name = self.names.get(id(layer), layer.name)
+        within = f"{name}/" if name else ""
+        staged = type(output) is Tracer and isinstance(output.owner, StageTrace)
+        array = isinstance(output, (np.ndarray, Tracer)) and output.dtype.kind in "fc"
+        if staged or not array or any(known.startswith(within) for known in self.found):
+            return None
+        name = name or layer.name
+        calls = sum(known.partition(" (")[0] == name for known in self.found)
+        path = f"{name} (call {calls + 1})" if calls else name
+        self.found[path] = output
+        return None if self.offsets is None else output + self.offsets[path]
 
 
 def _variables(model: Any) -> Any:
@@ -114,11 +141,22 @@ def _variables(model: Any) -> Any:
     return model.variables
 
 
-def _inputs(model: Any, x: Any) -> np.ndarray:
-    return np.asarray(x, model.dtype) if np.asarray(x).dtype.kind == "f" else np.asarray(x)
+def _inputs(model: Any, x: Any) -> Any:
+    """The inputs as arrays, floating-point ones in the model's dtype; several stay several."""
+
+    def one(entry: Any) -> np.ndarray:
+        entry = np.asarray(entry)
+        return entry.astype(model.dtype, copy=False) if entry.dtype.kind == "f" else entry
+
+    several = isinstance(x, Mapping) or (
+        isinstance(x, (list, tuple)) and all(isinstance(entry, np.ndarray) for entry in x)
+    )
+    return map_tree(one, x) if several else one(x)
 
 
 def _histograms(data: dict[str, np.ndarray], what: str, bins: int, theme: str) -> Plot:
+    if not data:
+        raise ArgumentError("no layer of this model gives floating-point numbers")
     columns = 4
     shown = {name: _shown(values, what) for name, values in data.items()}
     every = np.concatenate([values for values, _ in shown.values()])
@@ -135,7 +173,8 @@ def _histograms(data: dict[str, np.ndarray], what: str, bins: int, theme: str) -
             if values.size:
                 axes.hist(values, bins=bins, range=span, color=colour, edgecolor="none")
             if span is not None:
-                axes.set_xlim(*span)
+                edge = 0.03 * (high - low)  # room for the outermost bars
+                axes.set_xlim(low - edge, high + edge)
             axes.set(title=name, xlabel=_WORDS[what], yticks=[])
             axes.spines["left"].set_visible(False)
             axes.margins(y=0.22 if notes else 0.05)

@@ -17,7 +17,7 @@ from chainrule.show.palette import Colour
 THEMES = ("light", "dark")
 # Curves differ in their dashes too, so that they're told apart in grey.
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.2, 1.2)), (0, (5, 1.4, 1.2, 1.4)))
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+MARKERS = ("o", "^", "s", "D", "v", "P", "X", "*")  # of classes, as in the playground
 _SIZE = 10.0  # of letters, in points
 
 
@@ -172,6 +172,11 @@ def draw_curves(
     axes: Any, look: Look, x: Any, series: Mapping[str, Any], marks: bool = False
 ) -> None:
     """Curves over one axis; what isn't finite is marked at the edge of the panel."""
+    if not len(x):
+        axes.text(
+            0.5, 0.5, "no data", transform=axes.transAxes, ha="center", va="center",
+            color=look(palette.WRONG),
+        )  # fmt: skip
     for k, (name, y) in enumerate(series.items()):
         draw_curve(axes, look, k, name, x, y, marks)
 
@@ -187,17 +192,32 @@ def draw_curve(
         x, np.where(fine, y, np.nan), label=name, color=look.series(k),
         linestyle=DASHES[k % len(DASHES)], marker=MARKERS[k % len(MARKERS)] if few else None,
     )  # fmt: skip
+    alone = fine & ~np.append(fine[1:], False) & ~np.append(False, fine[:-1])
+    if alone.any() and not few:  # no line leads to it
+        x_alone = np.asarray(x)[alone]
+        axes.plot(x_alone, y[alone], ".", color=look.series(k), markersize=5, label="_")
     mark_not_finite(axes, look, x, y)
 
 
 def mark_not_finite(axes: Any, look: Look, x: Any, y: Any) -> None:
     """A sign where a value isn't finite: ∞ at the top, −∞ and NaN at the bottom."""
-    x, y = np.asarray(x), np.asarray(y, float)
+    y = np.asarray(y, float)
     signs = (
         (np.isposinf(y), 0.97, "^", "∞"),
         (np.isneginf(y), 0.03, "v", "−∞"),
         (np.isnan(y), 0.03, "x", "NaN"),
     )
+    _mark(axes, look, x, signs)
+
+
+def mark_not_positive(axes: Any, look: Look, x: Any, y: Any) -> None:
+    """A sign where a value has no place on a logarithmic axis."""
+    y = np.asarray(y, float)
+    _mark(axes, look, x, ((np.isfinite(y) & (y <= 0), 0.03, "v", "≤ 0"),))
+
+
+def _mark(axes: Any, look: Look, x: Any, signs: Any) -> None:
+    x = np.asarray(x)
     for where, height, marker, word in signs:
         if not where.any():
             continue

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.base.errors import DomainError
 from chainrule.show import palette
 from chainrule.show.plot.plot import Look, Plot, draw_curve, legend
 from chainrule.transform.difference import finite_difference
@@ -35,6 +36,7 @@ def step_size_error(
 
     Raises:
         ArgumentError: an unknown method; matplotlib isn't installed.
+        DomainError: the derivative isn't finite there.
 
     Example:
         >>> import numpy as np
@@ -47,6 +49,12 @@ def step_size_error(
     scale = max(1.0, float(np.max(np.abs(args[0]), initial=0.0)))
     h = np.logspace(-14, 0, 57) * scale if steps is None else np.asarray(steps, float)
     exact = jacobian(f)(*args)
+    if not np.all(np.isfinite(exact)):
+        raise DomainError(
+            "step_size_error: the derivative isn't finite here, so that every error is infinite",
+            {"derivative": str(exact)[:80]},
+            "choose a point where the function is smooth",
+        )
     errors = {}
     for method in methods:
         curve = finite_difference(f, method=method).curve(*args, exact=exact, steps=h.tolist())

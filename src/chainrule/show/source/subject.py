@@ -11,18 +11,19 @@ import numpy as np
 from chainrule.base.errors import ChainruleError
 from chainrule.base.trees import flatten
 from chainrule.ir.naming import named
-from chainrule.ir.program import Constant, Equation, Operand, Program
+from chainrule.ir.program import Constant, Equation, Program
 from chainrule.ops.family import elementwise_batch
 from chainrule.optimise.algebra import simplify
 from chainrule.optimise.cleanup import fold, prune, share
 from chainrule.optimise.inline import inline
 from chainrule.optimise.rewrite import Rewrite, operand_type, same_type
+from chainrule.show.source.choice import one_choice, plainer_choice
 from chainrule.show.source.names import identifier
+from chainrule.show.source.python.literal import uneven
 from chainrule.show.source.writer import programs_of
 from chainrule.tracing.recording import recording
-from chainrule.tracing.stage import trace_program
+from chainrule.tracing.stage import evaluate, trace_program
 from chainrule.transform import batch, gradient, hessian, jacobian
-from chainrule.transform.mask import generic
 
 _ROUNDS = 4
 
@@ -113,8 +114,8 @@ class Recorded(NamedTuple):
         raw: every equation, under the user's names.
         program: the same, ready to be read.
         path: it's the path taken at these values.
-        finite: it takes all slopes to be finite, so that what np.where or an index leaves out isn't
-            blanked in a gradient.
+        finite: it takes slopes to be finite, except right behind np.where: what is left out is
+            blanked there, but not behind products and indices.
     """
 
     raw: Program
@@ -129,12 +130,26 @@ def record(f: Callable[..., Any], args: Sequence[Any]) -> Recorded:
     if raw is None:
         # With values Python's own `if` and `while` can decide; what fails again is the user's.
         raw, path = _record(f, args, values=True), True
-    program = tidy(raw)
-    if not any(map(_probes, program.equations)):
-        return Recorded(raw, program, path, False)
-    # What was left out is followed through products by probes, which nobody would want to read.
-    raw = _record(f, args, values=path, finite=True)
-    return Recorded(raw, tidy(raw), path, True)
+    exact = Recorded(raw, tidy(raw), path, False)
+    if not _probes(exact.program):
+        return exact
+    # What was left out is followed through products by probes, which nobody wants to read unless
+    # they matter.
+    short = _record(f, args, values=path, finite=True)
+    if _differ(short, raw, args):
+        return exact
+    return Recorded(short, tidy(short), path, True)
+
+
+def _differ(short: Program, exact: Program, args: Sequence[Any]) -> bool:
+    """Whether a program that takes slopes to be finite gives NaN for that at these values."""
+    leaves = [leaf for arg in args for leaf in flatten(arg)[0]]
+    with np.errstate(all="ignore"):
+        strange = [np.isnan(found) for found in evaluate(short, *leaves)]
+        if not any(map(np.any, strange)):
+            return False
+        wanted = evaluate(exact, *leaves)
+    return any(bool(np.any(nan & ~np.isnan(w))) for nan, w in zip(strange, wanted, strict=True))
 
 
 def _without_values(f: Callable[..., Any], args: Sequence[Any]) -> Program | None:
@@ -144,13 +159,14 @@ def _without_values(f: Callable[..., Any], args: Sequence[Any]) -> Program | Non
         return None
 
 
-def _probes(equation: Equation) -> bool:
-    """Whether an equation only asks which entries of something reach it."""
-    known = (a.value for a in equation.inputs if isinstance(a, Constant))
-    arrays = (np.asarray(value) for value in known if np.ndim(value))
-    if any(a.dtype.kind == "f" and np.array_equal(a, generic(a.shape)) for a in arrays):
-        return True
-    return any(any(map(_probes, program.equations)) for program in programs_of(equation))
+def _probes(program: Program) -> bool:
+    """Whether equations only ask which entries of something reach them."""
+    known = [value for _, value in program.captured]
+    for equation in program.equations:
+        known += [a.value for a in equation.inputs if isinstance(a, Constant)]
+        if any(map(_probes, programs_of(equation))):
+            return True
+    return any(uneven(value) is not None for value in known)
 
 
 def _record(
@@ -177,59 +193,19 @@ def tidy(program: Program, closed: bool = False) -> Program:
 
 
 def _plainer(program: Program) -> Program:
-    """The program without indices that take all there is, and broadcasts that happen anyway."""
+    """The program without choices that are known, and indices and broadcasts that do nothing."""
     rewrite = Rewrite(program)
     for equation in program.equations:
         equation = rewrite.current(equation)
         if equation.primitive.name == "getitem" and _takes_all(equation):
             rewrite.replace(equation.outputs[0], equation.inputs[0], equation)
-        elif (
-            known := _known_choice(rewrite, equation) or _condition(rewrite, equation)
-        ) is not None:
+        elif (known := plainer_choice(rewrite, equation)) is not None:
             rewrite.replace(equation.outputs[0], known, equation)
         elif equation.primitive.batch is elementwise_batch:
-            rewrite.keep(_unbroadcast(rewrite, equation))
+            rewrite.keep(one_choice(rewrite, _unbroadcast(rewrite, equation)))
         else:
             rewrite.keep(equation)
     return rewrite.finish()
-
-
-def _known_choice(rewrite: Rewrite, equation: Equation) -> Operand | None:
-    """What np.where gives where it's known to take the same side everywhere."""
-    if equation.primitive.name != "select":
-        return None
-    condition, x, y = equation.inputs
-    spread = rewrite.maker(condition, "broadcast_to")
-    taken = _known(rewrite, condition if spread is None else spread.inputs[0])
-    if taken is None:
-        return None
-    side = x if taken.all() else y if not taken.any() else None
-    fits = side is not None and same_type(operand_type(side), equation.outputs[0].type)
-    return side if fits else None
-
-
-def _known(rewrite: Rewrite, operand: Operand) -> Any:
-    if isinstance(operand, Constant):
-        return np.asarray(operand.value)
-    values = (value for var, value in rewrite.captured if var is operand)
-    return next(map(np.asarray, values), None)
-
-
-def _condition(rewrite: Rewrite, equation: Equation) -> Operand | None:
-    """c, where an equation asks whether np.where(c, numbers that aren't 0, 0) is 0."""
-    if equation.primitive.name != "not_equal" or not _all_zero(equation.inputs[1]):
-        return None
-    choice = rewrite.maker(equation.inputs[0], "select")
-    if choice is None or not _all_zero(choice.inputs[2]):
-        return None
-    condition, taken, _ = choice.inputs
-    numbers = isinstance(taken, Constant) and bool(np.all(np.not_equal(taken.value, 0)))
-    fits = operand_type(condition).shape == equation.outputs[0].type.shape
-    return condition if numbers and fits else None
-
-
-def _all_zero(operand: Operand) -> bool:
-    return isinstance(operand, Constant) and bool(np.all(np.equal(operand.value, 0)))
 
 
 def _unbroadcast(rewrite: Rewrite, equation: Equation) -> Equation:

@@ -4,6 +4,8 @@ import { find, say } from "./dom.js";
 
 const LOST =
   "The connection to the server is lost; trying again. If it was ended, start it again with “chainrule play”.";
+const GONE =
+  "The server of this page has ended, and another one is there now: open the address that it has printed. This page no longer changes.";
 
 let sending = false;
 let waiting = {};
@@ -41,17 +43,27 @@ export async function change(values) {
 
 export const unsent = (name) => sending || name in waiting;
 
+// Whether a server answers that knows nothing of this page: each has a secret address of its own.
+async function gone() {
+  try {
+    return (await fetch(".")).status === 404;
+  } catch {
+    return false;
+  }
+}
+
 export function listen(events, whenRefused) {
   refused = whenRefused;
   const stream = new EventSource("events");
   stream.onopen = () => {
     find("lost").hidden = true;
   };
-  stream.onerror = () => {
+  stream.onerror = async () => {
     say(find("lost"), LOST);
     find("lost").hidden = false;
-    // After a refusal a browser gives up; this page doesn't.
-    if (stream.readyState === EventSource.CLOSED) setTimeout(() => listen(events, whenRefused), 2000);
+    if (stream.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
+    if (await gone()) say(find("lost"), GONE);
+    else setTimeout(() => listen(events, whenRefused), 2000);
   };
   for (const [name, then] of Object.entries(events)) {
     stream.addEventListener(name, (event) => then(JSON.parse(event.data)));

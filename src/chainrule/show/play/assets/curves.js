@@ -61,6 +61,7 @@ class Chart {
     }
     parts.push(draw("path", { class: "held", d: path(epochs, held, x, y) }));
     parts.push(draw("path", { class: "train", d: path(epochs, known, x, y) }));
+    parts.push(...strange(epochs, held, x), ...strange(epochs, known, x));
     this.svg.replaceChildren(...parts);
   }
 }
@@ -80,6 +81,18 @@ function path(epochs, values, x, y) {
     on = true;
   });
   return text;
+}
+
+// A cross with its name where a number isn't finite.
+function strange(epochs, values, x) {
+  const at = values.flatMap((value, i) => (typeof value === "string" ? [i] : []));
+  return at.map((i) => {
+    const [h, v] = [x(epochs[i]), values[i] === "Infinity" ? 14 : HEIGHT - BOTTOM - 8];
+    const cross = `M${h - 4} ${v - 4}l8 8m0 -8l-8 8`;
+    const [place, anchor] = h < LEFT + 60 ? [h + 8, "start"] : [h - 8, "end"];
+    const name = draw("text", { x: place, y: v + 4, "text-anchor": anchor }, readable(values[i]));
+    return draw("g", { class: "strange" }, draw("path", { d: cross }), name);
+  });
 }
 
 function niceTop(value) {

@@ -65,6 +65,7 @@ export function showHistograms(scene, frame) {
     say(one.small, `≤ ${power(scene.powers[0])}`);
     say(one.large, `≥ ${power(scene.powers[1])}`);
     const dead = layer.zeros > 0 ? `, ${Math.round(100 * layer.zeros)} % exactly 0` : "";
-    say(one.text, `typical gradient ${readable(layer.typical, 2)}${dead}`);
+    const strange = layer.strange > 0 ? `, ${Math.ceil(100 * layer.strange)} % not finite` : "";
+    say(one.text, `typical gradient ${readable(layer.typical, 2)}${dead}${strange}`);
   });
 }

@@ -33,6 +33,8 @@ function soon() {
   waiting = true;
 }
 
+const whole = (count) => count.toLocaleString("en");
+
 // --- what the server tells ------------------------------------------------------------------
 
 function onScene(told) {
@@ -40,7 +42,7 @@ function onScene(told) {
   scene = told;
   newScene(scene);
   find("notes").replaceChildren(
-    make("li", {}, `${scene.train.rows} rows to learn from, ${scene.validation.rows} held out`),
+    make("li", {}, `${whole(scene.train.rows)} rows to learn from, ${whole(scene.validation.rows)} held out`),
     ...scene.notes.map((note) => make("li", {}, note)),
   );
   soon();
@@ -50,7 +52,7 @@ function onState(told) {
   state = told;
   say(find("run"), state.running ? "Pause" : "Start");
   find("run").setAttribute("aria-pressed", String(state.running));
-  say(find("epoch"), state.epoch.toLocaleString("en"));
+  say(find("epoch"), whole(state.epoch));
   say(find("speed"), state.running && state.speed ? readable(state.speed) : "–");
   say(find("note"), state.busy ? `${state.busy} …` : state.note);
   warn(find("fault"), state.fault);

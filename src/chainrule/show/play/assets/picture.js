@@ -58,10 +58,11 @@ function painted(target, data, size, classes) {
   const count = size * size;
   const tint = classes && classTints(classes);
   for (let i = 0; i < count; i++) {
-    // A byte of 0 says that the number was NaN: grey.
-    const colour = classes
-      ? tint(data[i], data[count + i] / 255)
-      : data[i] ? numberTint((data[i] - 128) / 127) : [128, 128, 128];
+    // A class of 255, or else a byte of 0, says that the number wasn't finite: grey.
+    const strange = data[i] === (classes ? 255 : 0);
+    const colour = strange
+      ? [128, 128, 128]
+      : classes ? tint(data[i], data[count + i] / 255) : numberTint((data[i] - 128) / 127);
     image.data.set([...colour, 255], 4 * i);
   }
   pen.putImageData(image, 0, 0);

@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule.ir.program import Program
 from chainrule.show.source.latex import control, operations
-from chainrule.show.source.latex.symbol import LIST, constant, symbol
+from chainrule.show.source.latex.symbol import LIST, constant, function_symbol, symbol
 from chainrule.show.source.names import Names, identifier
 from chainrule.show.source.piece import Piece
 from chainrule.show.source.subject import Subject
@@ -110,7 +110,7 @@ def _heads(
     count: int,
 ) -> list[str]:
     """What stands left of the results."""
-    f = symbol(identifier(subject.plain_name) or "f")
+    f = function_symbol(identifier(subject.plain_name) or "f")
     call = rf"{f}\left({LIST.join(map(symbol, parameters))}\right)"
     if subject.argnums:
         wanted = subject.leaves_of_gradient(leaves, args)
@@ -121,5 +121,5 @@ def _heads(
     if subject.words.startswith("the Hessian"):
         call = rf"\nabla^{{2}} {call}"
     elif subject.words != "{}":
-        call = rf"{symbol(subject.name)}\left({LIST.join(map(symbol, parameters))}\right)"
+        call = rf"{function_symbol(subject.name)}\left({LIST.join(map(symbol, parameters))}\right)"
     return [call] if count == 1 else [rf"{call}_{{{k}}}" for k in range(count)]

@@ -41,6 +41,11 @@ def _subtract(site: Site, a: Piece, b: Piece) -> Piece:
 def _multiply(site: Site, a: Piece, b: Piece) -> Piece:
     """Side by side; a dot between numbers, a circled one between arrays; a column times a row."""
     left, right = site.types[0].shape, site.types[1].shape
+    for one, other, shape in ((a, b, right), (b, a, left)):
+        if one.text == "1" and shape == site.out.shape:
+            return Piece(within(other, ATOM)) if other.level <= COMPARE else other
+        if one.text == "-1" and shape == site.out.shape:
+            return _negative(site, other)
     if len(left) == 2 and left[1] == 1 and len(right) == 1 and right[0] > 1:
         return Piece(rf"{_factor(a)}\, {within(b, ATOM)}^{{\top}}", MULTIPLY)
     if left and right:

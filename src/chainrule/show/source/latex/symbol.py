@@ -44,6 +44,13 @@ def symbol(name: str, bar: bool = False) -> str:
     return base + (f"_{{{','.join(map(_letters, tail))}}}" if tail else "")
 
 
+def function_symbol(name: str) -> str:
+    """A function's name as a symbol: f_{1}; the words of \\mathrm{log\\_loss} belong together."""
+    _, *tail = [part for part in name.split("_") if part] or ["f"]
+    indices = all(len(part) == 1 or part.isdigit() for part in tail)
+    return symbol(name) if indices else _letters(name)
+
+
 def _letters(word: str) -> str:
     if word in _GREEK:
         return f"\\{word}"

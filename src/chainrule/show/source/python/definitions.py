@@ -8,6 +8,11 @@ _CALLED = re.compile(r"\b([A-Za-z_]\w*)\(")
 
 # Each stands for itself or calls those before it.
 _DEFINITIONS = {
+    "uneven": '''
+def uneven(*shape):
+    """Positive numbers that don't cancel by accident, to see which entries reach which."""
+    return np.random.default_rng(len(shape)).uniform(0.5, 1.0, shape)
+''',
     "largest": '''
 def largest(x, axis):
     """The largest entry along some axes, 0 where it isn't finite: what exp() is relieved of."""

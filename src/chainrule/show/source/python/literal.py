@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.show.source.piece import ATOM, SIGN, Piece
+from chainrule.transform.mask import generic
 
 SMALL = 32  # entries of an array that may stand in the text
 _DEFAULT = {np.dtype("f8"), np.dtype("c16"), np.dtype("i8"), np.dtype("?")}
@@ -58,6 +59,16 @@ def is_even(value: np.ndarray) -> bool:
     if value.size < 2 or value.dtype.kind not in "biufc":
         return False
     return np.ascontiguousarray(value).tobytes() == value.flat[0].tobytes() * value.size
+
+
+def uneven(value: Any) -> str | None:
+    """The numbers by which a gradient learns what reaches what, as the function that makes them."""
+    if not isinstance(value, np.ndarray) or not value.size or value.dtype != np.dtype("f8"):
+        return None
+    for turned, text in ((value, ""), (value.T, ".T")):
+        if np.array_equal(turned, generic(turned.shape)):
+            return f"uneven{tuple_of(map(str, turned.shape)).replace(',)', ')')}{text}"
+    return None
 
 
 def _even(value: np.ndarray) -> str:

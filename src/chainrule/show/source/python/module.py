@@ -21,7 +21,7 @@ from chainrule.show.source.python import (
     windows,
 )
 from chainrule.show.source.python.definitions import NAMES, definitions
-from chainrule.show.source.python.literal import SMALL, array, is_even, literal
+from chainrule.show.source.python.literal import SMALL, array, is_even, literal, uneven
 from chainrule.show.source.subject import Recorded, Subject
 from chainrule.show.source.tree import Entrance, entrances, parameters_of, rebuilt
 from chainrule.show.source.wrap import wrapped
@@ -38,8 +38,8 @@ _INLINE = 40  # columns of an array that stands in an expression
 _TIED = "\0"  # a space at which no line may end
 _PATH = "It is the path taken at those values: Python decided something by them."
 _FINITE = (
-    "Slopes are taken to be finite: an infinite one behind something that np.where or an index "
-    "leaves out gives NaN here; cr.grad leaves it out."
+    "What np.where or an index leaves out isn't followed through products and sums: a slope that "
+    "is infinite behind them gives NaN here, where cr.grad gives 0."
 )
 
 
@@ -63,6 +63,9 @@ class Python:
         self._seen: list[tuple[str, np.ndarray]] = []
 
     def constant(self, value: Any, exact: bool) -> Piece:
+        probe = uneven(value)
+        if probe is not None:
+            return Piece(probe, cheap=True)
         try:
             piece = literal(value, exact)
         except TypeError as error:
@@ -71,7 +74,7 @@ class Python:
 
     def outside(self, value: np.ndarray, label: str | None) -> Piece:
         """An array with a name of its own, made above the function or handed to it."""
-        text = self._found(value) or (array(value) if is_even(value) else None)
+        text = uneven(value) or self._found(value) or (array(value) if is_even(value) else None)
         if text is not None:
             return Piece(text, cheap=True)
         name = self.names.new(label or self.known(value) or "constant")
