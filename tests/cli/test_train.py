@@ -131,6 +131,7 @@ def test_arrays_and_digits(capsys):
         (["train", "ragged.csv"], ["ragged.csv isn't a table", "same number of fields"]),
         (["train", "twice.csv"], ["names that are all different"]),
         (["train", "single.csv"], ["a single value"]),
+        (["train", "objects.npz"], ["objects.npz"]),
         (["predict", "flowers.csv", "flowers.csv"], ["isn't a whole file"]),
         (["predict", "nothing.safetensors", "flowers.csv"], ["there is no file"]),
     ],
@@ -141,6 +142,7 @@ def test_mistakes_are_answered_in_a_few_lines(arguments, words, capsys):
     write("twice.csv", ["a", "a"], [[1, 2]] * 20)
     write("single.csv", ["a", "b"], [[i, "same"] for i in range(20)])
     write("ragged.csv", ["a", "b"], [[1, 2], [1, 2, 3], [4]])
+    np.savez("objects.npz", x=np.array([{}, []], object), y=np.arange(2))
     error = run(*arguments, capsys=capsys, code=2)
     for word in words:
         assert word in error, error

@@ -265,3 +265,26 @@ def test_parts_of_a_frozen_layer_run_as_they_do_outside_of_training():
     y, state = model.apply(frozen, x, training=True)
     assert not moved(state)
     assert np.array_equal(y, model.apply(frozen, x)[0])
+
+
+def test_a_makeup_tells_what_is_computed_and_not_what_passes():
+    model = cr.nn.Sequential([cr.nn.Dense(3), cr.nn.Dropout(0.5)])
+    model.build((2,))
+    before = model.makeup()
+    model.compile("sgd", "mse")
+    model.stop_training = True
+    model(np.ones((1, 2), np.float32), training=False)
+    model.set_weights([np.ones((2, 3)), np.ones(3)])
+    assert model.makeup() == before
+    model.layers[1].rate = 0.9
+    assert model.makeup() != before
+    before = model.makeup()
+    model.layers[1] = cr.nn.Dropout(0.9)
+    assert model.makeup() != before
+    before = model.makeup()
+    model.trainable = False
+    assert model.makeup() != before
+    model.trainable = True
+    assert model.makeup() == before
+    model.pop()
+    assert model.makeup() != before

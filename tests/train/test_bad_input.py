@@ -122,3 +122,51 @@ def test_inputs_of_another_shape_than_before():
     kind, text = message(lambda: made.predict(X[:, :2]))
     assert kind == "ShapeError"
     assert "'dense' expects 4 entries along axis -1, its input has 2" in text
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"seed": -1},
+        {"seed": 1.5},
+        {"epochs": 0},
+        {"batch_size": 2.5},
+        {"initial_epoch": -1},
+        {"validation_freq": 0},
+        {"validation_batch_size": -1},
+        {"validation_split": "a"},
+        {"validation_data": (X,)},
+        {"validation_data": (X[:0], ONE_HOT[:0])},
+    ],
+)
+def test_arguments_that_make_no_sense(given):
+    _, text = message(lambda: model().fit(X, ONE_HOT, verbose=0, **given))
+    assert next(iter(given)) in text or "no rows" in text
+    assert "fix:" in text
+
+
+def test_batches_of_no_rows():
+    made = model()
+    made.fit(X, ONE_HOT, verbose=0)
+    assert "batch_size" in message(lambda: made.predict(X, batch_size=-1))[1]
+    assert "batch_size" in message(lambda: made.evaluate(X, ONE_HOT, batch_size=0))[1]
+    assert "no rows" in message(lambda: made.evaluate(X[:0], ONE_HOT[:0]))[1]
+    assert made.predict(X[:0]).shape == (0, 3)
+
+
+def test_validation_data_and_streams_are_held_to_the_same():
+    x = X.copy()
+    x[4, 1] = np.inf
+    kind, text = message(lambda: model().fit(X, ONE_HOT, verbose=0, validation_data=(x, ONE_HOT)))
+    assert kind == "DomainError"
+    for word in ("validation_data", "infinite", "row:    4", "column: 1"):
+        assert word in text
+    batches = [(X[:10], ONE_HOT[:10]), (x[:10], ONE_HOT[:10])]
+    kind, text = message(lambda: model().fit(batches, verbose=0))
+    assert kind == "DomainError"
+    assert "column: 1" in text
+
+
+def test_an_unknown_metric_suggests_the_nearest():
+    made = model(metrics=["acuracy"])
+    assert "did you mean 'accuracy'" in message(lambda: made.fit(X, ONE_HOT, verbose=0))[1]

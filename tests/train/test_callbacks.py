@@ -95,7 +95,7 @@ def test_the_rate_falls_on_a_plateau_and_recompiles_nothing():
     watch = [Scripted("score", values), lower]
     history = model.fit(x, y, epochs=7, verbose=0, callbacks=watch)
     assert history.history["learning_rate"] == [0.1, 0.1, 0.1, 0.1, 0.05, 0.05, 0.05]
-    assert len([key for key in model.compiled._programs if key[0] == "train"]) == 1
+    assert len([key for key in model.compiled._made if key[0] == "train"]) == 1
 
 
 def test_a_schedule_of_epochs():

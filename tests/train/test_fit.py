@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.train.data import all_finite
 
 
 def data(rows=50, features=6, classes=3, seed=0):
@@ -319,3 +320,49 @@ def test_the_moving_average_is_what_is_kept():
     for weights in seen[1:]:
         expected = 0.5 * expected + 0.5 * weights
     np.testing.assert_allclose(averaged.get_weights()[0], expected, rtol=1e-5)
+
+
+def test_an_attribute_that_changes_between_two_calls_counts():
+    x, y = data()
+    model = cr.nn.Sequential([cr.nn.Dense(3, use_bias=False), cr.nn.Activation("linear")])
+    model.compile(cr.optim.SGD(0.1), cr.nn.SparseCategoricalCrossentropy(from_logits=True))
+    model.fit(x, y, verbose=0)
+    assert model.predict(x).min() < 0
+    model.layers[1].activation = np.zeros_like
+    assert not model.predict(x).any()
+    before = model.get_weights()
+    history = model.fit(x, y, verbose=0)
+    assert history.history["loss"] == [pytest.approx(np.log(3), rel=1e-6)]
+    assert np.array_equal(before[0], model.get_weights()[0])
+
+
+@pytest.mark.parametrize("value", [1e30, -3e38, 0.0])
+def test_numbers_whose_squares_overflow_are_finite(value):
+    assert all_finite(np.full((3, 5), value, np.float32))
+    for strange in (np.nan, np.inf, -np.inf):
+        array = np.full((3, 5), value, np.float32)
+        array[1, 2] = strange
+        assert not all_finite(array)
+
+
+def test_models_that_change_and_change_keep_few_programs(monkeypatch):
+    monkeypatch.setattr("chainrule.train.compiled._MOST_KEPT", 4)
+    x, y = data()
+    model = classifier()
+    for _ in range(3):
+        model.layers[0].activation = cr.nn.get("activation", "tanh")
+        model.fit(x, y, verbose=0)
+        model.predict(x)
+    assert len(model.compiled._made) == 4
+    model.evaluate(x, y)
+    assert len(model._programs._made) == 3
+
+
+def test_freezing_and_thawing_in_turn_compiles_each_once():
+    x, y = data()
+    model = classifier()
+    for _ in range(3):
+        model.layers[0].trainable = not model.layers[0].trainable
+        model.fit(x, y, verbose=0)
+        model.optimizer_state = None
+    assert sum(key[0] == "setting" for key in model.compiled._made) == 2

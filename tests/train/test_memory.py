@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -137,3 +141,39 @@ def test_a_large_model_that_diverges_keeps_the_same_weights(request):
     assert equal(weights, small)
     assert same == text
     assert all(np.isfinite(w).all() for w in weights)
+
+
+MAPPED = """
+import numpy as np, sys, chainrule as cr
+rows, columns = 300_000, 256  # 307 MB, more than what is searched before a training
+x = np.memmap(sys.argv[1], np.float32, "r", shape=(rows, columns))
+y = np.arange(rows) % 2
+
+def anonymous():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("RssAnon"))
+
+model = cr.nn.Sequential([cr.nn.Dense(8), cr.nn.Dense(2)])
+model.compile("sgd", cr.nn.SparseCategoricalCrossentropy(from_logits=True))
+seen = []
+watch = lambda epoch, logs: seen.append(anonymous())
+model.fit(x[:1000], y[:1000], batch_size=500, verbose=0)
+before = anonymous()
+model.fit(x, y, batch_size=500, verbose=0, callbacks=[watch], validation_data=(x[:999], y[:999]))
+print(max(seen) - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_a_mapped_file_is_never_copied_into_memory(tmp_path):
+    file = tmp_path / "x.bin"
+    with open(file, "wb") as made:
+        made.truncate(300_000 * 256 * 4)  # without a byte on the disk
+    done = subprocess.run(
+        [sys.executable, "-c", MAPPED, str(file)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")},
+    )
+    assert int(done.stdout) < 60_000  # kB

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -222,3 +223,73 @@ def test_a_full_disk_leaves_the_last_good_file(tmp_path):
     assert "couldn't be written" in done.stdout
     assert "unchanged" in done.stdout
     assert os.listdir(tmp_path) == ["m.safetensors"]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("checkpoint")
+    _resume(folder)
+    return (folder / "training.safetensors").read_bytes()
+
+
+def _resume(folder, model=None, epochs=2):
+    model = model or cr.nn.Sequential([cr.nn.Input((6,)), cr.nn.Dense(3)])
+    model.compile("adam", "mse")
+    x = np.linspace(-1, 1, 48, dtype=np.float32).reshape(8, 6)
+    callbacks = [
+        cr.train.EarlyStopping(monitor="loss", patience=3),
+        cr.train.ReduceLROnPlateau(monitor="loss"),
+        cr.train.BackupAndRestore(folder, delete_checkpoint=False),
+    ]
+    return model.fit(x, x[:, :3], epochs=epochs, verbose=0, callbacks=callbacks)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_hostile_checkpoints_are_refused_and_leave_the_model_alone(checkpoint, tmp_path, data):
+    from safetensors import safe_open
+    from safetensors.numpy import load_file, save_file
+
+    file = tmp_path / "training.safetensors"
+    file.write_bytes(checkpoint)
+    with safe_open(file, framework="np") as opened:
+        meaning = json.loads(opened.metadata()["chainrule"])
+    inner = meaning["training"]
+    places = [(inner, k) for k in inner] + [(inner["history"], k) for k in inner["history"]]
+    places += [(inner["history"]["numbers"], "loss"), (inner["history"]["numbers"], "evil")]
+    places += [(c, "state") for c in inner["callbacks"]]
+    places += [(c["state"], k) for c in inner["callbacks"] for k in c["state"]]
+    holder, key = data.draw(st.sampled_from(places))
+    holder[key] = data.draw(
+        st.sampled_from(
+            [None, -1, 10**30, float("nan"), "", "os.system", [], {}, [["x"]], {"a": 1}, [-1], 2.5]
+        )
+    )
+    arrays = load_file(file)
+    save_file(arrays, file, metadata={"chainrule": json.dumps(meaning)})
+    model = cr.nn.Sequential([cr.nn.Input((6,)), cr.nn.Dense(3)])
+    model.build()
+    before = model.get_weights()
+    refused = None
+    try:
+        _resume(tmp_path, model, epochs=3)
+    except cr.ChainruleError as error:
+        refused = error
+    if refused is not None:
+        assert "fix:" in str(refused)
+        assert all(map(np.array_equal, before, model.get_weights()))
+
+
+def test_nothing_that_runs_code_reads_a_file():
+    banned = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
+    for file in (SOURCE / "chainrule").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+            assert not banned & {name.split(".")[0] for name in names}, file
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("np.load", "numpy.load"):
+                given = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+                assert given.get("allow_pickle") == "False", file

@@ -150,6 +150,9 @@ def check_classes(
         )
 
     def is_wrong(part: np.ndarray) -> Any:
+        whole = part.dtype.kind in "iu" and part.size > 0
+        if whole and part.min() >= 0 and part.max() < classes:  # two quick sweeps, nearly always
+            return False
         with np.errstate(invalid="ignore"):
             known = (part >= 0) & (part < classes) & (part == np.floor(part))
         return ~known if ignored is None else ~(known | (part == ignored))

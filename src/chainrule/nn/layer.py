@@ -75,6 +75,7 @@ class Layer(Parts):
                 "the name of a layer is a text without '/'", {"name": repr(name)}, "rename it"
             )
         self.__dict__[WEIGHTS] = {}
+        self._changed()
         self.own_weights: list[Weight] = []
         self.name = name or snake_case(type(self).__name__)
         self.named = name is not None
@@ -231,6 +232,8 @@ class Layer(Parts):
             write(weights[name], value)
         else:
             object.__setattr__(self, name, value)
+            if name not in self._passing and current() is None:
+                self._changed()
 
     def __getattr__(self, name: str) -> Any:
         weights = self.__dict__.get(WEIGHTS, {})
@@ -268,9 +271,13 @@ class Layer(Parts):
             scope.masks.passed_on(self, inputs, [options.get("mask"), *masks], output)
         if self.activity_regularizer is not None:
             self.add_loss(self.activity_regularizer(output))
-        if scope.watch is not None:
-            scope.watch(self, output)
-        return output
+        if scope.watch is None:
+            return output
+        seen = scope.watch(self, output)
+        if seen is None:
+            return output
+        scope.masks.cast(output, seen)
+        return seen
 
     def _cast(self, x: Any) -> Any:
         if not hasattr(x, "dtype"):

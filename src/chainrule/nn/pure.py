@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 from chainrule.base.errors import ArgumentError
 from chainrule.base.keys import key_of
 from chainrule.ir.types import ArrayType
+from chainrule.nn.arguments import whole_number
 from chainrule.nn.infer import Inference
 from chainrule.nn.mask import Masks
 from chainrule.nn.scope import Scope
@@ -30,6 +31,7 @@ class Forward(NamedTuple):
 
 def init(layer: Any, seed: int, input_shape: Any) -> dict[str, dict[str, Any]]:
     """First values for all weights of a layer."""
+    seed = whole_number("seed", seed, 0)
     ensure_built(layer, input_shape)
     values = {path: w.first_value(path, seed) for path, w in layer.weights_by_path().items()}
     return sorted_apart(layer, values)

@@ -26,7 +26,7 @@ class Scope:
         key: where chance comes from, uint64[2]; None refuses it.
         rows: 1 for each row of the batch that counts and 0 for padding; None if all count.
         make: makes the value of a weight that has none yet; None outside of building.
-        watch: told of each layer and its output.
+        watch: told of each layer and its output; what it returns, if anything, stands for that.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Scope:
         key: Any = None,
         rows: Any = None,
         make: Callable[[Any], Any] | None = None,
-        watch: Callable[[Any, Any], None] | None = None,
+        watch: Callable[[Any, Any], Any] | None = None,
     ) -> None:
         self.values = values
         self.training = training

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.base.errors import ArgumentError, ModelFileError
+from chainrule.base.errors import ArgumentError, ChainruleError, ModelFileError
 from chainrule.base.registry import register
 from chainrule.train.callback import Callback
 from chainrule.train.container import read_container, tree_arrays, tree_from, write_container
 from chainrule.train.logging import steps_between
+from chainrule.train.monitor import kept_number
 from chainrule.train.saving import contents, put_optimizer, put_weights
 
 _FILE = "training.safetensors"
@@ -95,26 +96,38 @@ class BackupAndRestore(Callback):
         try:
             told = meaning["training"]
             self._check(told, training)
-            put_weights(self.model, arrays, where)
-            put_optimizer(self.model, arrays, where)
-            training.resumed(tree_from(_METERS, training.how.meters.init(), arrays, where))
-            if told["rate"] is not None:
-                training.optimizer.learning_rate = float(told["rate"])
-            history.epoch = [int(e) for e in told["history"]["epoch"]]
-            history.history = {k: list(v) for k, v in told["history"]["numbers"].items()}
+            position = _count(told["epoch"]), _count(told["step"])
+            rate = kept_number(told["rate"])
+            epochs, numbers = _history(told["history"])
+            meters = tree_from(_METERS, training.how.meters.init(), arrays, where)
             for i, (callback, kept) in enumerate(
                 zip(training.callbacks, told["callbacks"], strict=True)
             ):
                 start = f"callback/{i}/"
                 found = {n.removeprefix(start): a for n, a in arrays.items() if n.startswith(start)}
                 callback.restore({**kept["state"], **found})
-            return int(told["epoch"]), int(told["step"])
-        except (KeyError, TypeError, AttributeError, IndexError) as error:
+        except ChainruleError:
+            raise
+        except (
+            KeyError,
+            TypeError,
+            AttributeError,
+            IndexError,
+            ValueError,
+            OverflowError,
+        ) as error:
             raise ModelFileError(
                 f"{where} doesn't describe a training",
-                {"reason": f"{type(error).__name__}: {error}"},
+                {"reason": f"{type(error).__name__}: {error}"[:200]},
                 "remove the file to begin anew",
             ) from error
+        put_weights(self.model, arrays, where)
+        put_optimizer(self.model, arrays, where)
+        training.resumed(meters)
+        if rate is not None:
+            training.optimizer.learning_rate = float(rate)
+        history.epoch, history.history = epochs, numbers
+        return position
 
     def _check(self, told: dict[str, Any], training: Any) -> None:
         """Refuse another seed, other data or other callbacks: it would be another training."""
@@ -135,6 +148,32 @@ class BackupAndRestore(Callback):
                     {f"{name} now": value, f"{name} then": there[name], "file": str(self.file)},
                     "call fit as before, or remove the file to begin anew",
                 )
+
+
+def _count(value: Any) -> int:
+    """A number of epochs or steps.
+
+    Raises:
+        TypeError: it can't be one.
+    """
+    if type(value) is not int or not 0 <= value < 1 << 62:
+        raise TypeError(f"{value!r:.40} isn't a number of steps")
+    return value
+
+
+def _history(told: dict[str, Any]) -> tuple[list[int], dict[str, list[Any]]]:
+    """The epochs that were whole, and a number or a list of numbers of each of them.
+
+    Raises:
+        TypeError, ValueError: it is something else.
+    """
+    epochs = [_count(epoch) for epoch in told["epoch"]]
+    numbers = {name: list(values) for name, values in told["numbers"].items()}
+    for name, values in numbers.items():
+        if len(values) > len(epochs):
+            raise ValueError(f"{name!r:.40} has more numbers than there were epochs")
+        np.array(values, np.float64)
+    return epochs, numbers
 
 
 def _plain(values: list[Any]) -> list[Any]:

@@ -12,6 +12,8 @@ from chainrule.ir.types import ArrayType
 from chainrule.nn.losses import as_loss
 from chainrule.nn.metrics import resolve
 
+_MOST_KEPT = 64
+
 
 class Part(NamedTuple):
     """One output of the model, and what is made of it."""
@@ -24,7 +26,22 @@ class Part(NamedTuple):
     weighted_metrics: tuple[Any, ...]
 
 
-class Compiled:
+class Programs:
+    """What was made before, such as compiled programs; the newest of them."""
+
+    def __init__(self) -> None:
+        self._made: dict[Any, Any] = {}
+
+    def kept(self, key: Any, make: Callable[[], Any]) -> Any:
+        """What was made for this key; made now if needed."""
+        if key not in self._made:
+            self._made[key] = make()
+            if len(self._made) > _MOST_KEPT:  # a model that changes from call to call
+                del self._made[next(iter(self._made))]
+        return self._made[key]
+
+
+class Compiled(Programs):
     """The optimiser, the losses and the metrics of a model; see `Model.compile`."""
 
     def __init__(
@@ -37,6 +54,7 @@ class Compiled:
         regularizer: Any,
         blocked: bool | None,
     ) -> None:
+        super().__init__()
         self.optimizer = get("optimizer", optimizer)
         self.loss = _each(lambda one: None if one is None else as_loss(one), loss)
         self.loss_weights = loss_weights
@@ -44,13 +62,6 @@ class Compiled:
         self.weighted_metrics = weighted_metrics
         self.regularizer = get("regularizer", regularizer)
         self.blocked = blocked
-        self._programs: dict[Any, Any] = {}
-
-    def kept(self, key: Any, make: Callable[[], Any]) -> Any:
-        """What was made for this key before, such as a compiled program; made now if needed."""
-        if key not in self._programs:
-            self._programs[key] = make()
-        return self._programs[key]
 
     def parts(self, outputs: Any, labels: Any) -> list[Part]:
         """One part per output.

@@ -11,6 +11,7 @@ from chainrule.base.errors import ArgumentError, DomainError, DtypeError, ShapeE
 from chainrule.base.trees import flatten, map_tree, paths
 
 _SCANNED_BYTES = 1 << 28  # arrays up to here are searched for NaN before training
+_NAMES = ("x", "y", "sample_weight")  # of the arrays that are the fields of `Rows`
 
 
 class Rows(NamedTuple):
@@ -131,24 +132,23 @@ def _class_weights(class_weight: Any, labels: list[Any], weights: Any, where: st
 
 
 def _check_lengths(rows: Rows, where: str) -> None:
-    named = zip(("x", "y", "sample_weight"), rows, strict=True)
-    lengths = {
+    lengths = {leaf.shape[0] for leaf in flatten(tuple(rows))[0]}
+    if len(lengths) == 1 and 0 not in lengths:
+        return
+    facts = {
         f"{name}{tail}": leaf.shape[0]
-        for name, tree in named
+        for name, tree in zip(_NAMES, rows, strict=True)
         for leaf, tail in zip(flatten(tree)[0], paths(tree), strict=True)
     }
-    if len(set(lengths.values())) > 1:
+    if len(lengths) > 1:
         raise ShapeError(
             f"{where}: the arrays have different numbers of rows",
-            lengths,
+            facts,
             "the first axis is the samples; is one of them transposed, or cut elsewhere?",
         )
-    if not lengths or next(iter(lengths.values())) == 0:
-        raise ShapeError(
-            f"{where}: there are no rows",
-            lengths,
-            "is a split or a filter before this empty?",
-        )
+    raise ShapeError(
+        f"{where}: there are no rows", facts, "is a split or a filter before this empty?"
+    )
 
 
 def check_numbers(rows: Rows, where: str = "fit") -> None:
@@ -157,10 +157,18 @@ def check_numbers(rows: Rows, where: str = "fit") -> None:
     Raises:
         DomainError: names the array, the row and the column.
     """
-    for name, tree in (("x", rows.x), ("y", rows.y), ("sample_weight", rows.weights)):
-        for leaf, tail in zip(flatten(tree)[0], paths(tree), strict=True):
-            if leaf.dtype.kind == "f" and leaf.nbytes <= _SCANNED_BYTES:
-                refuse_strange(leaf, f"{name}{tail if name == 'x' else ''}", where)
+    for name, tree in zip(_NAMES, rows, strict=True):
+        for i, leaf in enumerate(flatten(tree)[0]):
+            if leaf.dtype.kind == "f" and leaf.nbytes <= _SCANNED_BYTES and not all_finite(leaf):
+                refuse_strange(leaf, f"{name}{paths(tree)[i] if name == 'x' else ''}", where)
+
+
+def all_finite(array: np.ndarray) -> bool:
+    """Whether there is neither NaN nor infinity."""
+    flat = array.reshape(-1)
+    # The sum of the squares tells, as fast as memory is read, unless the squares overflow.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(np.dot(flat, flat)) or np.all(np.isfinite(flat)))
 
 
 def refuse_strange(array: np.ndarray, name: str, where: str, first_row: int = 0) -> None:
@@ -169,9 +177,6 @@ def refuse_strange(array: np.ndarray, name: str, where: str, first_row: int = 0)
     Raises:
         DomainError: names the array, the row and the column.
     """
-    with np.errstate(over="ignore", invalid="ignore"):  # a sum tells in one sweep, if it is finite
-        if np.isfinite(np.sum(array)) or np.all(np.isfinite(array)):
-            return
     place = np.argwhere(~np.isfinite(array))[0].tolist()
     value = array[tuple(place)]
     facts: dict[str, Any] = {"array": name, "row": place[0] + first_row}

@@ -10,6 +10,7 @@ import numpy as np
 from chainrule.base.errors import ArgumentError
 from chainrule.base.trees import flatten, map_tree
 from chainrule.nn import pure
+from chainrule.nn.arguments import whole_number
 from chainrule.run.jit import jit
 from chainrule.train.data import as_array, as_rows, is_stream
 from chainrule.train.objective import Batch
@@ -27,6 +28,7 @@ def evaluate(
     sample_weight: Any = None,
 ) -> dict[str, Any]:
     """The loss and the metrics on data; see `Model.evaluate`."""
+    batch_size = None if batch_size is None else whole_number("batch_size", batch_size)
     outputs = outputs_of(compiled_of(model, "evaluate"))
     if is_stream(x):
         stream = StreamSource(x, outputs, None)
@@ -59,6 +61,7 @@ def measured(model: Any, how: Setting, rows: Any, batch_size: int | None) -> dic
 
 def predict(model: Any, x: Any, batch_size: int | None = None) -> Any:
     """The outputs for inputs; see `Model.predict`."""
+    batch_size = None if batch_size is None else whole_number("batch_size", batch_size)
     inputs = map_tree(lambda a: as_array(a, "x", "predict"), _as_tree(x))
     model.build_if_known()
     if not model.has_values:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import numpy as np
+
 from chainrule.base.errors import ArgumentError
 from chainrule.nn.arguments import whole_number
 from chainrule.train.callback import Callback, as_callbacks, wants_batches
@@ -44,6 +46,11 @@ def fit(
     if compiled.optimizer.full_batch:
         size = None
     epochs = whole_number("epochs", epochs)
+    initial_epoch = whole_number("initial_epoch", initial_epoch, 0)
+    validation_freq = whole_number("validation_freq", validation_freq)
+    seed = whole_number("seed", seed, 0)
+    if validation_batch_size is not None:
+        validation_batch_size = whole_number("validation_batch_size", validation_batch_size)
     outputs = outputs_of(compiled)
     source = _source(x, y, size, shuffle, class_weight, sample_weight, outputs, steps_per_epoch)
     held = None
@@ -109,6 +116,7 @@ def _held(given: Any, outputs: int) -> Any:
         raise ArgumentError(
             "validation_data is (x, y) or (x, y, sample_weight), or an iterable of such batches",
             {"given": type(given).__name__},
+            "validation_data=(x_held, y_held)",
         )
     held = as_rows(given[0], given[1], given[2] if len(given) == 3 else None, None, outputs)
     check_numbers(held, "fit: validation_data")
@@ -124,7 +132,8 @@ def _split(source: ArraySource, split: float) -> tuple[ArraySource, Rows | None]
     if not split:
         return source, None
     rows = source.rows
-    cut = int(rows.length * (1 - split)) if 0 < split < 1 else 0
+    fraction = split if isinstance(split, (int, float, np.number)) and 0 < split < 1 else 1.0
+    cut = int(rows.length * (1 - fraction))
     if not 0 < cut < rows.length:
         raise ArgumentError(
             "validation_split leaves one of the two sides empty",

@@ -104,8 +104,10 @@ class CSVLogger(Callback):
             header, *rows = csv.reader(file, delimiter=self.separator)
         place = header.index("epoch")
         kept = [row for row in rows if int(row[place]) < epoch]
-        with open(self.filename, "w", newline="", encoding="utf-8") as file:
+        part = f"{self.filename}.part"  # under the log's own name there is always a whole one
+        with open(part, "w", newline="", encoding="utf-8") as file:
             csv.writer(file, delimiter=self.separator).writerows([header, *kept])
+        os.replace(part, self.filename)
 
 
 @register("callback")

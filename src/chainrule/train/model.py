@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from chainrule.base.errors import ArgumentError
 from chainrule.base.registry import register
 from chainrule.nn import pure
 from chainrule.nn.layer import Layer
-from chainrule.train.compiled import Compiled
+from chainrule.train.compiled import Compiled, Programs
 from chainrule.train.evaluation import evaluate, predict
 from chainrule.train.fitting import fit
 from chainrule.train.graph import Graph
@@ -42,11 +42,15 @@ class Model(Layer):
     """
 
     supports_masking = True  # its layers hand masks on among each other
+    _passing: ClassVar[frozenset[str]] = Layer._passing | {
+        *("compiled", "optimizer_state", "stop_training", "history", "progress", "_programs")
+    }
 
     def __init__(self, inputs: Any = None, outputs: Any = None, **options: Any) -> None:
         super().__init__(**options)
         self.graph = None if inputs is None and outputs is None else Graph(inputs, outputs)
         self.compiled: Compiled | None = None
+        self._programs = Programs()
         self.optimizer_state: Any = None
         self.stop_training = False
         self.history: History | None = None
@@ -273,12 +277,8 @@ class Model(Layer):
         return predict(self, x, batch_size)
 
     def kept_program(self, name: str, make: Callable[[], Any]) -> Any:
-        """A compiled program of this model that needs no loss; made at its first use."""
-        key = (name, tuple(self.weights_by_path()))
-        programs = self.__dict__.setdefault("_programs", {})
-        if key not in programs:
-            programs[key] = make()
-        return programs[key]
+        """A compiled program of this model that needs no loss; made anew when a layer changes."""
+        return self._programs.kept((name, self.makeup()), make)
 
     # --- showing and keeping -------------------------------------------------------------------
 

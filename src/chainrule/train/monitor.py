@@ -64,7 +64,7 @@ class Monitor(Callback):
         return {"best": self.best}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.best = state["best"]
+        self.best = kept_number(state["best"])
 
 
 @register("callback")
@@ -146,7 +146,8 @@ class EarlyStopping(Monitor):
         return {"best": self.best, "wait": self.wait, "best_epoch": self.best_epoch, **kept}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.best, self.wait, self.best_epoch = (state[k] for k in ("best", "wait", "best_epoch"))
+        super().restore(state)
+        self.wait, self.best_epoch = int(state["wait"]), kept_number(state["best_epoch"])
         count = sum(name.startswith("weight_") for name in state)
         self.best_weights = [state[f"weight_{i}"] for i in range(count)] if count else None
 
@@ -214,7 +215,19 @@ class ReduceLROnPlateau(Monitor):
         return {"best": self.best, "wait": self.wait, "cooling": self.cooling}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.best, self.wait, self.cooling = (state[k] for k in ("best", "wait", "cooling"))
+        super().restore(state)
+        self.wait, self.cooling = int(state["wait"]), int(state["cooling"])
+
+
+def kept_number(value: Any) -> Any:
+    """A number from a file, or None.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    if value is not None and type(value) not in (int, float):
+        raise TypeError(f"{value!r:.40} isn't a number")
+    return value
 
 
 def numeric_rate(model: Any, who: str) -> float:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.base.errors import ArgumentError, ShapeError
+from chainrule.nn.arguments import whole_number
 
 
 class Split(NamedTuple):
@@ -56,6 +57,7 @@ def split(
             "pass arrays with a row per sample",
         )
     count = lengths.pop()
+    seed = whole_number("seed", seed, 0)
     for name, fraction in (("validation", validation), ("test", test)):
         if not 0 <= fraction < 1 or validation + test >= 1:
             raise ArgumentError(

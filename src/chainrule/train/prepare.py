@@ -10,7 +10,7 @@ from chainrule.base.errors import ArgumentError
 from chainrule.base.trees import map_tree
 from chainrule.ir.types import ArrayType
 from chainrule.nn import pure
-from chainrule.train.compiled import Compiled, leaves
+from chainrule.train.compiled import Compiled
 from chainrule.train.data import Rows
 from chainrule.train.meters import Meters
 from chainrule.train.objective import Objective
@@ -66,10 +66,10 @@ def setting(model: Any, rows: Rows, where: str) -> Setting:
             says which of loss and layer expects what.
     """
     compiled = compiled_of(model, where)
-    outputs = pure.output_types(model, with_two(input_shapes(rows.x)))
+    shapes = input_shapes(rows.x)
     labels = [None if y is None else ArrayType((2, *y.shape[1:]), y.dtype) for y in rows.y]
-    types = (tuple(leaves(outputs)), tuple(labels), tuple(sorted(model.trainable_paths())))
-    how = compiled.kept(("setting", types), lambda: _setting(model, compiled, outputs, labels))
+    key = ("setting", repr(shapes), tuple(labels), model.makeup())
+    how = compiled.kept(key, lambda: _setting(model, compiled, shapes, labels))
     for part, y in zip(how.objective.parts, rows.y, strict=True):
         if part.loss is not None and y is None:
             raise ArgumentError(
@@ -87,8 +87,8 @@ def check_labels(how: Setting, rows: Rows) -> None:
             part.loss.check(y, (len(y), *part.type.shape[1:]))
 
 
-def _setting(model: Any, compiled: Compiled, outputs: Any, labels: Any) -> Setting:
-    parts = compiled.parts(outputs, labels)
+def _setting(model: Any, compiled: Compiled, shapes: Any, labels: Any) -> Setting:
+    parts = compiled.parts(pure.output_types(model, with_two(shapes)), labels)
     return Setting(Objective(model, parts, compiled.regularizer), Meters(parts))
 
 

@@ -132,7 +132,8 @@ def put_weights(model: Any, arrays: dict[str, Any], file: str) -> None:
                     "expected": f"{weight.dtype}{list(weight.shape)}",
                 },
             )
-        weight.keep(value)
+    for path, weight in weights.items():
+        weight.keep(arrays[f"{_WEIGHTS}{path}"])
 
 
 def put_optimizer(model: Any, arrays: dict[str, Any], file: str) -> None:

@@ -87,11 +87,16 @@ def table_chunks(
     except (arrow.ArrowInvalid, UnicodeDecodeError) as error:
         raise ArgumentError(
             f"{place.name} isn't a table that can be read",
-            {"reason": str(error).split("\n")[0][:200]},
+            {"reason": _printable(str(error).split("\n")[0][:200])},
             "a CSV file has a header line and the same number of fields in every line",
         ) from error
     except OSError as error:
         raise StorageError(f"{place.name} can't be read", {"reason": str(error)}) from error
+
+
+def _printable(text: str) -> str:
+    """A text that may quote a file's own bytes, as a terminal can bear it."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
 def _columns(batch: Any) -> dict[str, np.ndarray]:
@@ -166,8 +171,7 @@ class Encoder:
                 continue
             if values.dtype.kind == "f":
                 known = values[np.isfinite(values)]
-                mean = float(known.mean()) if known.size else 0.0
-                spread = float(known.std()) if known.size else 0.0
+                mean, spread = _mean_and_spread(known) if known.size else (0.0, 0.0)
                 numbers[name] = (mean, spread or 1.0)
             else:
                 kinds = sorted(set(values.tolist()))
@@ -267,8 +271,8 @@ def _target(values: np.ndarray, name: str, task: str) -> tuple[list[str] | None,
         if len(classes) < 2:
             raise ArgumentError(
                 "the target has a single value, so there is nothing to tell apart",
-                {"target": name, "value": classes[0]},
-                "choose another column with --target",
+                {"target": name, "value": classes[0], "rows to learn from": len(values)},
+                "choose another column with --target, or bring more rows",
             )
         return classes, (0.0, 1.0)
     if values.dtype.kind != "f" or not np.all(np.isfinite(values)):
@@ -278,7 +282,15 @@ def _target(values: np.ndarray, name: str, task: str) -> tuple[list[str] | None,
             {"target": name, "row": row + 1, "value": repr(values[row])},
             "remove such rows, or choose --task classify",
         )
-    return None, (values.mean(), values.std() or 1.0)
+    mean, spread = _mean_and_spread(values)
+    return None, (mean, spread or 1.0)
+
+
+def _mean_and_spread(values: np.ndarray) -> tuple[float, float]:
+    """The mean and standard deviation, also of numbers whose squares are out of range."""
+    top = float(np.max(np.abs(values), initial=0.0))
+    unit = top if top > 1e150 else 1.0
+    return float((values / unit).mean()) * unit, float((values / unit).std()) * unit
 
 
 def known_column(columns: Columns, name: str) -> np.ndarray:

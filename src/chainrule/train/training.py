@@ -10,6 +10,7 @@ import numpy as np
 
 from chainrule.base.settings import current, settings
 from chainrule.base.trees import flatten, map_tree
+from chainrule.nn.pure import sorted_apart
 from chainrule.run.jit import jit
 from chainrule.train.blocked import BLOCK, First, blocked_training, first_layer
 from chainrule.train.callback import Callback
@@ -43,8 +44,8 @@ class Training:
         compiled = compiled_of(model, "fit")
         self.model, self.how, self.source, self.seed = model, how, source, seed
         self.optimizer = compiled.optimizer
-        variables = model.variables
         self.weights = model.weights_by_path()
+        variables = sorted_apart(model, {path: w.kept() for path, w in self.weights.items()})
         slots = model.optimizer_state
         if slots is None:
             slots = self.optimizer.init(variables["parameters"])
