@@ -113,7 +113,7 @@ def compiling() -> None:
     print("machine code")
     text = cache_text()
     row("compiled, 20 kB of text", seconds("f(t)", 5, 1, f=engine.compile_text, t=text))
-    row("compiled, thoroughly", seconds("f(t, True)", 5, 1, f=engine.compile_text, t=text))
+    row("compiled, quickly", seconds("f(t, True)", 5, 1, f=engine.compile_text, t=text))
     code = engine.compile_text(text)
     row("linked", seconds("f(c, ('call',))", 20, 5, f=engine.link, c=code))
     with tempfile.TemporaryDirectory() as folder:

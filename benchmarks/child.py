@@ -33,6 +33,7 @@ WORKLOADS: dict[str, tuple[str, str, tuple[int, ...]]] = {
     "calls": ("calls", "tables", (1,)),
     "files": ("files", "tables", (1,)),
     "digits": ("digits", "tables", (1,)),
+    "pictures": ("drawing", "tables", (1,)),
 }
 
 

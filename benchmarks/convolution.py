@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 
 from benchmarks.effort import QUICK, rounds
-from benchmarks.measure import Contestant, compete
+from benchmarks.measure import Contestant, compete, per_call
 from benchmarks.peers import jax_with, torch_compile, torch_ready
-from benchmarks.pictures import MOMENTUM, NETS, RATE, Conv, Dense, Pool, problem, title
+from benchmarks.pictures import MOMENTUM, NETS, RATE, Conv, Dense, Pool, flops, problem, title
 from benchmarks.report import table
 
 # How far off the way of a parameter may be, as a part of its length. A unit that is 1e-5 on one
@@ -49,7 +51,7 @@ def by_fit(problem):
     def run():
         rows = slice(size * next(calls))
         model.fit(x[rows], labels[rows], batch_size=size, shuffle=False, verbose=0)
-        return model.get_weights()
+        return model.weights
 
     return run, problem.read
 
@@ -197,13 +199,28 @@ CONTESTANTS = (
 )
 
 
+def peak():
+    """Operations a second of one large product, by MKL."""
+    torch = torch_ready()
+    left, right, out = (torch.rand(2048, 2048) for _ in range(3))
+    return 2 * 2048**3 / min(per_call(lambda: torch.mm(left, right, out=out), 2) for _ in range(9))
+
+
+def speeds(net, rows):
+    """The operations a second that each row comes to, and those that the machine can do."""
+    each = [f"{row.name} {flops(net) / row.median / 1e9:.0f}" for row in rows]
+    with contextlib.suppress(ImportError):  # without PyTorch there's nobody to compare with
+        each.append(f"one product of 2048 x 2048 by MKL {peak() / 1e9:.0f}")
+    return f"GFLOP/s: {', '.join(each)}"
+
+
 def tables():
     found = []
     for name in list(NETS)[:1] if QUICK else NETS:
         this = problem(name)
         exactly = (0.0,) * len(this.parameters)
-        measured = compete(
+        rows, absent = compete(
             CONTESTANTS, this, exactly, *rounds(this.net.rounds, 0.2), FAR, this.net.steps
         )
-        found.append(table(title(name), *measured))
+        found.append(f"{table(title(name), rows, absent)}\n{speeds(this.net, rows)}")
     return found

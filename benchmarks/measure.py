@@ -130,12 +130,12 @@ def check(
 
 
 def calls_in(run: Run, seconds: float) -> int:
-    """How many calls fill the time, after two to warm up."""
+    """How many calls fill the time, after two to warm up; after one, where one fills it."""
     run()
-    run()
-    began = time.perf_counter()
-    run()
-    return max(1, int(seconds / max(time.perf_counter() - began, 1e-7)))
+    took = per_call(run, 1)
+    if took < seconds:
+        took = per_call(run, 1)
+    return max(1, int(seconds / max(took, 1e-7)))
 
 
 def per_call(run: Run, calls: int) -> float:

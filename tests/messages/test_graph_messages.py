@@ -125,6 +125,14 @@ CASES = {
   where:  HERE
   fix:    give it some: body.forward(*inputs)""",
     ),
+    "a turn that a loop doesn't make": (
+        lambda: next(node for node in LOOP.nodes if node.bodies).within(7),
+        cr.ArgumentError,
+        """b: the loop has no turn 7
+  turns: 3
+  where: HERE
+  fix:   count from 1 on, or from the last one backwards: -1""",
+    ),
     "a name that is nobody's": (
         lambda: cr.graph(np.sin, 1.0, names={"q": "r"}),
         cr.ArgumentError,

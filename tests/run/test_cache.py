@@ -39,9 +39,9 @@ def compiled(monkeypatch):
     texts = []
     honest = cache.compile_text
 
-    def compile_text(text, thorough=False):
+    def compile_text(text, quick=False):
         texts.append(text)
-        return honest(text, thorough)
+        return honest(text, quick)
 
     monkeypatch.setattr(cache, "compile_text", compile_text)
     return texts
@@ -62,7 +62,7 @@ def test_the_second_time_it_is_found(folder, compiled):
 def test_another_text_is_another_entry(folder, compiled):
     machine_code(TEXT)
     machine_code(TEXT.replace("same", "other"))
-    machine_code(TEXT, thorough=True)
+    machine_code(TEXT, quick=True)
     assert len(entries(folder)) == len(compiled) == 3
 
 

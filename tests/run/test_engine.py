@@ -24,9 +24,9 @@ def function(machine, name):
     return found
 
 
-@pytest.mark.parametrize("thorough", [False, True])
-def test_text_runs(thorough):
-    machine = engine.load(TWICE, ("twice",), thorough)
+@pytest.mark.parametrize("quick", [False, True])
+def test_text_runs(quick):
+    machine = engine.load(TWICE, ("twice",), quick)
     assert function(machine, "twice")(21) == 42
 
 

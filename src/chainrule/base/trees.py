@@ -95,6 +95,8 @@ def paths(tree: Any) -> list[str]:
 
 
 def _is_unknown_dataclass(leaf: Any) -> bool:
+    if type(leaf) in _LEAF_TYPES:
+        return False
     return dataclasses.is_dataclass(leaf) and not isinstance(leaf, type)
 
 

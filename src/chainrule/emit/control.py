@@ -20,7 +20,7 @@ from chainrule.loops.value import Value
 
 ALIGN = 64
 _LARGE = 1 << 16  # bytes of a carried value whose copy takes longer than asking which turn it is
-_PATIENCE = 40_000_000  # operations between two looks at whether the user wants to stop
+_PATIENCE = 10_000_000  # operations between two looks at whether the user wants to stop
 
 
 def bytes_of(value: Value) -> int:
@@ -72,6 +72,7 @@ class Room:
     def take(self, size: int) -> str:
         """So many bytes; their address."""
         place = self.region.new(f"getelementptr i8, ptr %scratch, i64 {self.at}")
+        self.region.words[place] = -1 - self.at
         self.at += -(-size // ALIGN) * ALIGN
         return place
 
@@ -107,33 +108,32 @@ class State:
             self.next.append(room.take(bytes_of(value)))
             self.copies.append((place, self.next[-1], value.size * value.dtype.itemsize))
         self.late: list[tuple[int, int]] = []  # which are read where they are given, and bytes
+        early: list[tuple[str, str, int]] = []
         for k, value in enumerate(values):
             size = value.size * value.dtype.itemsize
             if given and size >= _LARGE and k not in self.skipped:
                 self.late.append((k, size))
             elif given:
-                self.region.copy(self.now[k], self.begin[k], size)
+                early.append((self.now[k], self.begin[k], size))
                 self.begin[k] = self.now[k]
+        self.region.copy_all(early)
 
     def settle(self, turn: str, tables: Sequence[tuple[str, int]]) -> None:
         """After the first turn the state lies where it belongs; tables hold it from a place on."""
         if self.late:
             with only_if(self.region, f"icmp eq i64 {turn}, 0"):
                 for table, first in tables:
-                    for k, _ in self.late:
-                        self.region.put(table, first + k, self.now[k])
+                    self.region.put_all(table, [(first + k, self.now[k]) for k, _ in self.late])
 
     def arrive(self, turn: str) -> None:
         """Where a loop ends without any turn, the state becomes what was given."""
         if self.late:
             with only_if(self.region, f"icmp eq i64 {turn}, 0"):
-                for k, size in self.late:
-                    self.region.copy(self.now[k], self.begin[k], size)
+                self.region.copy_all([(self.now[k], self.begin[k], n) for k, n in self.late])
 
     def advance(self) -> None:
         """What was put beside the state becomes the state."""
-        for target, source, size in self.copies:
-            self.region.copy(target, source, size)
+        self.region.copy_all(self.copies)
 
 
 @contextmanager

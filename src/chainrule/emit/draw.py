@@ -43,6 +43,7 @@ def print_draw(region: Printing, value: Value, call: Philox) -> None:
     inside = [f"ptr {p}" for p in pointers] + [f"i64 {n}" for n in numbers]
     region.text.library.declarations.add(f"declare void @{WORDS}(ptr, ptr, ptr, ptr{', i64' * 6})")
     region.lines.append(f"  call void @{WORDS}({', '.join(inside)})")
+    region.text.reads.add(PARALLEL)
 
 
 def words_text(target: Target) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from chainrule.emit.function import Library
 from chainrule.emit.lanes import LanePrinter, Places, mask_of, moved_store
 from chainrule.emit.section import Level, Section
-from chainrule.emit.text import literal, scalar_name, type_name
+from chainrule.emit.text import kernel_text, literal, scalar_name, type_name
 from chainrule.loops.nest import Fold, Nest, Store, breakpoints, settled
 from chainrule.loops.scalar import Node, bits_of, rebuilt
 from chainrule.loops.schedule import Schedule
@@ -30,8 +30,16 @@ def identity(combine: str, kind: str) -> Any:
     return -(2 ** (bits - 1)) if combine == "max" else 2 ** (bits - 1) - 1
 
 
+def end(long: bool) -> list[str]:
+    """How a kernel's function ends."""
+    return ["ret i1 false", "stopped:", "ret i1 true"] if long else ["ret void"]
+
+
 class KernelPrinter(LanePrinter):
-    """Prints one nest as `void (ptr scratch, ptr context, ptr …)`."""
+    """Prints one nest as `void (ptr scratch, ptr context, ptr …)`.
+
+    Where that takes `long`, it gives an `i1`: whether it was stopped.
+    """
 
     def __init__(
         self, name: str, nest: Nest, plan: Schedule, library: Library, places: Places
@@ -47,21 +55,23 @@ class KernelPrinter(LanePrinter):
         self.sums: dict[tuple[int, tuple[int, ...]], str] = {}
         self.folding = False
         self.parts: list[str] = []  # functions that threads run
+        self.shared = False  # whether there are any
+        self.long = plan.is_long
         self.partial = ""  # where their sums are
         self.stores: tuple[list[Store], list[Fold], list[Store]] = ([], [], [])
 
-    def text(self) -> str:
-        """The function, after those that its threads run."""
+    def text(self, room: int) -> str:
+        """The function, after those that its threads run; put in place if it has room there."""
         body = Section()
         self.levels = [Level(body)]
         self.stores = (self.nest.inner, self.nest.folds, self.nest.outer)
         if 0 not in self.nest.shape:
             self._axis(0)
-        self._line("ret void")
-        given = ["ptr %scratch", "ptr %context", *[f"ptr %b{v.number}" for v in self.arguments]]
-        lines = [f"define internal void {self.name}({', '.join(given)}) nounwind {{", "entry:"]
-        lines += self.scratch_lines()
-        return "\n".join([*self.parts, *lines, *self._body_lines(body), "}"])
+        for line in end(self.long):
+            self._line(line)
+        lines = ["entry:", *self.scratch_lines(), *self._body_lines(body)]
+        buffers = [value.number for value in self.arguments]
+        return "\n".join([*self.parts, kernel_text(self.name, buffers, lines, room, self.long)])
 
     def _body_lines(self, body: Section) -> list[str]:
         lines = [f"  {line}" for line in self.entry.lines()]
@@ -157,6 +167,7 @@ class KernelPrinter(LanePrinter):
         self._axis(depth + 1)
         self.levels.pop()
         self.known_depth = {}  # a counter stands elsewhere now
+        self._turn_over(depth, counter, step)
         after = f"{counter}.next"
         phi.add(f"{counter} = phi i64 [ {low}, %{before} ], [ {after}, %{self.block} ]")
         done = f"done{next(self.count)}"
@@ -166,6 +177,9 @@ class KernelPrinter(LanePrinter):
         level.body.add(f"{done}:")
         self.block = done
         level.hoist = level.body
+
+    def _turn_over(self, depth: int, counter: str, step: int) -> None:
+        """What is to be done after each turn of a loop."""
 
     # ---- folds -----------------------------------------------------------------------------------
 

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from chainrule.emit import control
+from chainrule.emit.address import word_of
 from chainrule.emit.distribution import print_distribution
 from chainrule.emit.draw import print_draw
 from chainrule.emit.function import Definition, Library
 from chainrule.emit.kernel import KernelPrinter
+from chainrule.emit.lanes import Places
 from chainrule.emit.linear import print_linked
 from chainrule.emit.product import print_product
-from chainrule.emit.region import CALLBACK, Printing, Text, before
+from chainrule.emit.region import CALLBACK, LINKED, PARALLEL, POLL, Family, Printing, Text, before
 from chainrule.emit.reverse import print_back
 from chainrule.emit.serial import SerialPrinter
 from chainrule.emit.sharing import SharedPrinter
 from chainrule.emit.turn import TurnPrinter, turn_of
+from chainrule.loops.alike import Likeness, likeness
 from chainrule.loops.block import blocked
 from chainrule.loops.call import Branch, Linked, Product, Scan, While, WhileBack
 from chainrule.loops.cluster import Clusters, Kernel, cluster, memory_of
@@ -26,7 +31,7 @@ from chainrule.loops.draw import Distribution, Philox
 from chainrule.loops.layout import laid_out
 from chainrule.loops.lower import Callback, Lowered
 from chainrule.loops.memory import Memory, plan_memory
-from chainrule.loops.nest import nest_of
+from chainrule.loops.nest import Nest, nest_of
 from chainrule.loops.overwrite import Overwriting
 from chainrule.loops.pack import packed
 from chainrule.loops.schedule import Target, schedule
@@ -35,19 +40,26 @@ from chainrule.loops.steady import steady
 from chainrule.loops.units import without_units
 from chainrule.loops.value import Value
 
+_ROOM = 1000  # lines of a function's kernels that are put where they're called; LLVM isn't linear
+_LONG = 400  # lines of a function, from which on it's cut; without its kernels
+_SMALL, _FEW = 1024, 8  # points of a loop that a call makes slower; copies of it that don't matter
+
 
 @dataclass(frozen=True)
 class Module:
     """LLVM text that exports `i32 @run(ptr arguments, ptr context)`; how much scratch it needs.
 
     `reused` are pairs of an output and the input that it may be written in place of; `links` says
-    whether routines of a library are called.
+    whether routines of a library are called, `shares` whether threads share any work, `polls`
+    whether Python is asked whether to go on.
     """
 
     text: str
     scratch: int
     reused: tuple[tuple[int, int], ...] = ()
     links: bool = False
+    shares: bool = False
+    polls: bool = False
 
 
 def module_of(
@@ -74,7 +86,8 @@ def module_of(
     ]
     whole = "\n".join([text.library.text(), *text.parts, *lines, ""])
     reused = tuple(region.overwriting.pairs(donated, given_as, made_as))
-    return Module(whole, region.memory.scratch, reused, text.links)
+    reads = (slot in text.reads for slot in (LINKED, PARALLEL, POLL))
+    return Module(whole, region.memory.scratch, reused, *reads)
 
 
 class Region(Printing):
@@ -103,11 +116,20 @@ class Region(Printing):
             self.clusters, lowered.inputs, lowered.outputs, needs, lasting
         )
         self.overwriting = Overwriting(self.clusters, lowered)
+        self.nests = {k: self._nest(k) for k in self.clusters.steps if isinstance(k, Kernel)}
         self.named: set[int] = set()
+        self.room = _ROOM
         self.elsewhere: dict[int, str] = {}
 
     def _step(self, number: int) -> Value:
         return self.lowered.builder.values[number]
+
+    def _nest(self, kernel: Kernel) -> tuple[Nest, Likeness]:
+        """A kernel's loops, counted among those that are alike."""
+        nest = nest_of(kernel, self.clusters.expressions, self.memory.targets)
+        alike = likeness(nest)
+        self.text.families.setdefault(alike.key, Family()).members += 1
+        return nest, alike
 
     def overwrites(self, given: int, made: int) -> bool:
         """Whether output `made` may be written where input `given` lies."""
@@ -132,17 +154,28 @@ class Region(Printing):
             "running": self._serial,
         }
         if self.before:
-            for kernel in self.before:
-                self._kernel(kernel)
-            self._finish(before(name))
-        for step in self.clusters.steps:
-            if isinstance(step, Kernel):
-                if step not in self.before:
-                    self._kernel(step)
-            else:
-                printers[step.how](step)
-        for value, argument in self.memory.copies:
-            self._copy(value, argument)
+            self._function(before(name), [partial(self._kernel, k) for k in self.before])
+        steps = [
+            partial(self._kernel, step)
+            if isinstance(step, Kernel)
+            else partial(printers[step.how], step)
+            for step in self.clusters.steps
+            if step not in self.before
+        ]
+        self._function(name, [*steps, *[partial(self._copy, *copy) for copy in self.memory.copies]])
+
+    def _function(self, name: str, steps: Sequence[Callable[[], None]]) -> None:
+        """Print steps as a function; one that grows long in parts, which it calls."""
+        parts: list[str] = []
+        for step in steps:
+            step()
+            if len(self.lines) > _LONG:
+                parts.append(f"{name}.part{len(parts)}")
+                self._finish(parts[-1])
+        rest, self.lines = self.lines, []
+        for part in parts:
+            control.call_body(self, part, "%arguments", "%scratch")
+        self.lines += rest
         self._finish(name)
 
     def _finish(self, name: str) -> None:
@@ -151,7 +184,7 @@ class Region(Printing):
             f"define internal i32 {name}(ptr %arguments, ptr %scratch, ptr %context) nounwind {{"
         )
         self.text.parts.append("\n".join([start, *self.head, *self.lines, "  ret i32 0", "}"]))
-        self.head, self.lines, self.named = [], [], set()
+        self.head, self.lines, self.words, self.named, self.room = [], [], {}, set(), _ROOM
 
     def pointer(self, value: Value) -> str:
         """The address of a value's memory, worked out once at the beginning."""
@@ -161,6 +194,9 @@ class Region(Printing):
             return name
         self.named.add(owner.number)
         place, where = self.memory.places.get(owner.number, ("literal", owner.number))
+        word = word_of(place, where)
+        if word is not None:
+            self.words[name] = word
         if place == "argument":
             self.head.append(f"  {name}.at = getelementptr ptr, ptr %arguments, i64 {where}")
             self.head.append(f"  {name} = load ptr, ptr {name}.at")
@@ -173,17 +209,30 @@ class Region(Printing):
         return name
 
     def _kernel(self, kernel: Kernel) -> None:
-        nest = nest_of(kernel, self.clusters.expressions, self.memory.targets)
+        nest, alike = self.nests[kernel]
         if not nest.inner and not nest.outer:
             return
+        family = self.text.families[alike.key]
+        if family.members == 1 or (family.members <= _FEW and math.prod(nest.domain) < _SMALL):
+            self._run(self._printer(nest, self.memory.places))
+            return
+        if not family.name:
+            # Its arrays lie elsewhere in each call, so it's given the addresses of all of them.
+            printer = self._printer(nest, {})
+            self._add(printer, room=0)
+            places = {value.number: place for place, value in enumerate(alike.buffers)}
+            family.name, family.long = printer.name, printer.long
+            family.given = [places[value.number] for value in printer.arguments]
+        self._call(family.name, [alike.buffers[place] for place in family.given], family.long)
+
+    def _printer(self, nest: Nest, places: Places) -> KernelPrinter | TurnPrinter:
         name = self.text.name("kernel")
         turn = turn_of(nest, self.text.target)
         if turn is not None:
-            self._run(TurnPrinter(name, nest, turn, self.memory.places))
-            return
+            return TurnPrinter(name, nest, turn, self.text.library, places)
         nest = blocked(nest, self.text.target)
         plan = schedule(nest, self.text.target)
-        self._run(SharedPrinter(name, nest, plan, self.text.library, self.memory.places))
+        return SharedPrinter(name, nest, plan, self.text.library, places)
 
     def _serial(self, value: Value) -> None:
         nest = serial_nest(value, self.clusters.expressions[value.number])
@@ -193,10 +242,27 @@ class Region(Printing):
 
     def _run(self, printer: KernelPrinter | TurnPrinter) -> None:
         """Print a kernel, and call it."""
-        self.text.parts.append(printer.text())
-        given = ["%scratch", "%context", *map(self.pointer, printer.arguments)]
+        self.room -= self._add(printer, self.room)
+        self._call(printer.name, printer.arguments, printer.long)
+
+    def _add(self, printer: KernelPrinter | TurnPrinter, room: int) -> int:
+        """Print a kernel; how many lines it has."""
+        text = printer.text(room)
+        self.text.parts.append(text)
+        if printer.shared:
+            self.text.reads.add(PARALLEL)
+        if printer.long:
+            self.text.reads.add(POLL)
+        return text.count("\n")
+
+    def _call(self, name: str, buffers: Sequence[Value], long: bool) -> None:
+        given = ["%scratch", "%context", *map(self.pointer, buffers)]
         inside = ", ".join(f"ptr {pointer}" for pointer in given)
-        self.lines.append(f"  call void {printer.name}({inside})")
+        if long:
+            stopped = self.new(f"call i1 {name}({inside})")
+            self.leave_if(f"icmp eq i1 {stopped}, true", "-1")
+        else:
+            self.lines.append(f"  call void {name}({inside})")
 
     def _external(self, value: Value) -> None:
         call, results = value.call
@@ -207,11 +273,9 @@ class Region(Printing):
             print_distribution(self, value, call)
             return
         if isinstance(call, Linked):
-            self.text.links = True
             print_linked(self, value, call, results)
             return
         if isinstance(call, Product):
-            self.text.links = True
             print_product(self, value, call)
             return
         if isinstance(call, WhileBack):

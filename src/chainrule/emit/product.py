@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from chainrule.emit.code import Code
 from chainrule.emit.linear import ENTER, LEAVE, place_of
-from chainrule.emit.region import LINKED, PARALLEL, Printing
+from chainrule.emit.region import LINKED, PARALLEL, POLL, Printing
+from chainrule.emit.watch import watched
 from chainrule.loops.call import Product
 from chainrule.loops.value import Value
 
 _ROWS, _COLUMNS = 512, 1024  # of a block, at most
+_LEAST_ROWS = 32
+_DEEP = 2**20  # numbers of a block's rows, beyond which it takes too long to be waited for
+_LONG = 2**29  # pairs that are multiplied, from which on somebody may want to stop it
 _LETTER = {"f32": "s", "f64": "d"}
 _TYPE = {"f32": "float", "f64": "double"}
 # What a block is told, by words.
@@ -29,15 +33,27 @@ def print_product(region: Printing, value: Value, call: Product) -> None:
     gemm = _entry(region, table, place_of(_LETTER[call.kind] + "gemm"))
     data = region.table([gemm, *map(region.pointer, (*value.operands, value))])
     region.lines.append(f"  call void {_entry(region, table, ENTER)}()")
-    parallel = region.from_context(PARALLEL)
-    chunks = call.count * _count(call.rows, _ROWS) * _count(call.columns, _COLUMNS)
-    region.lines.append(f"  call void {parallel}(ptr {name}, ptr {data}, i64 {chunks})")
+    chunks = call.count * _count(call.rows, _rows(call)) * _count(call.columns, _COLUMNS)
+    stopped = ""
+    if call.count * call.rows * call.inner * call.columns >= _LONG:
+        region.text.reads |= {PARALLEL, POLL}
+        stopped = region.new(watched(library, name, data, chunks))
+    else:
+        parallel = region.from_context(PARALLEL)
+        region.lines.append(f"  call void {parallel}(ptr {name}, ptr {data}, i64 {chunks})")
     region.lines.append(f"  call void {_entry(region, table, LEAVE)}()")
+    if stopped:
+        region.leave_if(f"icmp eq i1 {stopped}, true", "-1")
 
 
 def _entry(region: Printing, table: str, place: int) -> str:
     at = region.new(f"getelementptr ptr, ptr {table}, i64 {place}")
     return region.new(f"load ptr, ptr {at}")
+
+
+def _rows(call: Product) -> int:
+    """Rows of a block, at most: of a deep product fewer, so that no block takes long."""
+    return min(_ROWS, max(_LEAST_ROWS, _DEEP // call.inner))
 
 
 def _count(length: int, most: int) -> int:
@@ -51,12 +67,12 @@ def _block(name: str, call: Product, texts: dict[str, str]) -> str:
     """
     code = Code(f"internal void {name}(ptr %data, i64 %chunk)")
     across = _count(call.columns, _COLUMNS)
-    per_matrix = across * _count(call.rows, _ROWS)
+    per_matrix = across * _count(call.rows, _rows(call))
     matrix = code.value(f"udiv i64 %chunk, {per_matrix}")
     within = code.value(f"urem i64 %chunk, {per_matrix}")
     starts, sizes = [], []
     for number, length, most in (
-        (code.value(f"udiv i64 {within}, {across}"), call.rows, _ROWS),
+        (code.value(f"udiv i64 {within}, {across}"), call.rows, _rows(call)),
         (code.value(f"urem i64 {within}, {across}"), call.columns, _COLUMNS),
     ):
         # Of about the same size each, so that threads have equal work.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 
+from chainrule.emit.address import MANY, copy_text, fill_text, list_text
 from chainrule.emit.function import Library
 from chainrule.loops.cluster import Kernel
 from chainrule.loops.memory import Memory
@@ -12,11 +14,25 @@ from chainrule.loops.value import Value
 
 # What a context holds behind scratch memory, by slot.
 CALLBACK, POLL, PARALLEL, LINKED, FLUSHED = 1, 2, 3, 4, 5
+MOVE = "declare void @llvm.memmove.p0.p0.i64(ptr, ptr, i64, i1)"
 
 
 def before(name: str) -> str:
     """The function that a loop calls once before it calls that of its body at every turn."""
     return f"{name}.before"
+
+
+@dataclass(eq=False)
+class Family:
+    """Loop nests that are alike: how many; their function, and how it's called.
+
+    `given`: which of the buffers; `long`: whether it may be stopped.
+    """
+
+    members: int = 0
+    name: str = ""
+    given: Sequence[int] = ()
+    long: bool = False
 
 
 class Text:
@@ -26,7 +42,9 @@ class Text:
         self.library = library
         self.target = target
         self.parts: list[str] = []
-        self.links = False  # whether routines of a library are called
+        self.families: dict[Hashable, Family] = {}
+        self.once: set[str] = set()  # functions that are printed when first called
+        self.reads: set[int] = set()  # slots of the context
         self.count = 0
 
     def name(self, what: str) -> str:
@@ -44,6 +62,7 @@ class Printing:
         self.text = text
         self.head: list[str] = []  # before everything else: addresses, and memory on the stack
         self.lines: list[str] = []
+        self.words: dict[str, int] = {}  # of addresses: where they're found
         self.count = 0
 
     def print(self, name: str, skipped: dict[int, bool]) -> None:
@@ -73,9 +92,47 @@ class Printing:
         self.count += 1
         table = f"%table{self.count}"
         self.head.append(f"  {table} = alloca ptr, i64 {max(1, len(pointers))}")
-        for k, pointer in enumerate(pointers):
-            self.put(table, k, pointer)
+        self.put_all(table, list(enumerate(pointers)))
         return table
+
+    def put_all(self, table: str, entries: Sequence[tuple[int, str]]) -> None:
+        """Enter addresses into a table, each at its place."""
+        listed = [(place, self.words[p]) for place, p in entries if p in self.words]
+        if len(listed) < MANY:
+            listed = []
+        for place, pointer in entries:
+            if not listed or pointer not in self.words:
+                self.put(table, place, pointer)
+        if listed:
+            self._through("@fill", fill_text, listed, f", ptr {table}")
+
+    def copy_all(self, copies: Sequence[tuple[str, str, int]]) -> None:
+        """Copy to each address, from another, so many bytes."""
+        listed = [
+            (self.words[target], self.words[source], size)
+            for target, source, size in copies
+            if target in self.words and source in self.words
+        ]
+        if len(listed) < MANY:
+            listed = []
+        for target, source, size in copies:
+            if not listed or target not in self.words or source not in self.words:
+                self.copy(target, source, size)
+        if listed:
+            self._through("@copy", copy_text, listed)
+
+    def _through(
+        self, name: str, text: Callable[[], str], rows: Sequence[Sequence[int]], more: str = ""
+    ) -> None:
+        """Call a function that goes through a list."""
+        if name not in self.text.once:
+            self.text.once.add(name)
+            self.text.parts.append(text())
+            self.text.library.declarations.add(MOVE)
+        constant = self.text.name("list")
+        self.text.parts.append(list_text(constant, [word for row in rows for word in row]))
+        given = f"ptr {constant}, i64 {len(rows)}, ptr %arguments, ptr %scratch{more}"
+        self.lines.append(f"  call void {name}({given})")
 
     def put(self, table: str, place: int, pointer: str) -> None:
         """Enter an address into a table."""
@@ -84,6 +141,7 @@ class Printing:
 
     def from_context(self, slot: int) -> str:
         """What the caller gave in a slot of the context."""
+        self.text.reads.add(slot)
         at = self.new(f"getelementptr ptr, ptr %context, i64 {slot}")
         return self.new(f"load ptr, ptr {at}")
 
@@ -101,6 +159,6 @@ class Printing:
 
     def copy(self, target: str, source: str, size: int) -> None:
         """Bytes from one place to another, which may be the same."""
-        name = "@llvm.memmove.p0.p0.i64"
-        self.text.library.declarations.add(f"declare void {name}(ptr, ptr, i64, i1)")
-        self.lines.append(f"  call void {name}(ptr {target}, ptr {source}, i64 {size}, i1 false)")
+        self.text.library.declarations.add(MOVE)
+        inside = f"ptr {target}, ptr {source}, i64 {size}, i1 false"
+        self.lines.append(f"  call void @llvm.memmove.p0.p0.i64({inside})")

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 from chainrule.emit.function import Library
 from chainrule.emit.kernel import KernelPrinter
+from chainrule.emit.region import POLL
+from chainrule.emit.sharing import leave
 from chainrule.emit.text import literal, memory_kind, type_name
 from chainrule.loops.nest import Nest, Store
 from chainrule.loops.schedule import Schedule
 from chainrule.loops.value import Value
+
+_PATIENCE = 2**22  # entries between two looks at whether the user wants to stop
 
 
 class SerialPrinter(KernelPrinter):
@@ -26,6 +32,7 @@ class SerialPrinter(KernelPrinter):
         self.value = value
         self.total = ""  # where a running total along the innermost counter is kept
         self.results_vary = plan.vector is not None
+        self.long = math.prod(nest.domain) >= 2 * _PATIENCE
 
     def _axis(self, depth: int) -> None:
         """A total starts again with each row."""
@@ -40,6 +47,24 @@ class SerialPrinter(KernelPrinter):
                 self.entry.add(f"%total = alloca {type_name(kind)}, align 8")
             self._line(f"store {type_name(kind)} {literal(start, kind)}, ptr %total")
         super()._axis(depth)
+
+    def _turn_over(self, depth: int, counter: str, step: int) -> None:
+        """Ask now and then whether to stop, after turns of the outermost loop."""
+        inner = math.prod(self.nest.domain) // self.nest.domain[self.order[0]]
+        every = step << max(1, _PATIENCE // (step * inner)).bit_length() - 1  # mostly a power of 2
+        if depth or not self.long or every >= self.nest.domain[self.order[0]]:
+            return
+        rest = self._new(f"urem i64 {counter}, {every}")
+        due = self._new(f"icmp uge i64 {rest}, {every - step}")
+        n = next(self.count)
+        self._line(f"br i1 {due}, label %poll{n}, label %polled{n}")
+        self._line(f"poll{n}:")
+        at = self._new(f"getelementptr ptr, ptr %context, i64 {POLL}")
+        code = self._new(f"call i32 {self._new(f'load ptr, ptr {at}')}()")
+        leave(self, self._new(f"icmp ne i32 {code}, 0"))
+        self._line(f"br label %polled{n}")
+        self._line(f"polled{n}:")
+        self.block = f"polled{n}"
 
     def _store(self, store: Store, partial: int | None, lanes: int) -> None:
         """Combined with what is there by now: whatever an earlier turn wrote."""

@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from chainrule.emit.function import Library
 from chainrule.emit.kernel import KernelPrinter
 from chainrule.emit.region import PARALLEL
 from chainrule.emit.section import Level, Section
 from chainrule.emit.text import type_name
+from chainrule.emit.watch import watched
 from chainrule.loops.scalar import bits_of
 from chainrule.loops.value import Value
 
@@ -98,6 +100,10 @@ class Sharing(Protocol):
 
     count: Iterator[int]
     entry: Section
+    block: str
+    library: Library
+    shared: bool
+    long: bool
 
     @property
     def arguments(self) -> list[Value]: ...
@@ -125,15 +131,27 @@ def _from_data(place: int, name: str) -> list[str]:
 
 def call_parts(p: Sharing, name: str, partial: str, chunks: int) -> None:
     """Have all chunks done by such a function."""
+    p.shared = True
     given = ["%scratch", "%context", partial, *[f"%b{value.number}" for value in p.arguments]]
     table = f"%table{next(p.count)}"
     p.entry.add(f"{table} = alloca ptr, i64 {len(given)}")
     for k, pointer in enumerate(given):
         slot = p._new(f"getelementptr ptr, ptr {table}, i64 {k}")
         p._line(f"store ptr {pointer}, ptr {slot}")
+    if p.long:
+        leave(p, p._new(watched(p.library, name, table, chunks)))
+        return
     slot = p._new(f"getelementptr ptr, ptr %context, i64 {PARALLEL}")
     function = p._new(f"load ptr, ptr {slot}")
     p._line(f"call void {function}(ptr {name}, ptr {table}, i64 {chunks})")
+
+
+def leave(p: Sharing, stopped: str) -> None:
+    """End here where Python wants to stop."""
+    on = f"on{next(p.count)}"
+    p._line(f"br i1 {stopped}, label %stopped, label %{on}")
+    p._line(f"{on}:")
+    p.block = on
 
 
 def _place(p: KernelPrinter, chunk: str, k: int, count: int, base: str = "%partial") -> str:

@@ -7,10 +7,12 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from chainrule.emit.function import Library
+from chainrule.emit.kernel import end
 from chainrule.emit.lanes import Places
 from chainrule.emit.section import Section
 from chainrule.emit.sharing import call_parts, part_text
-from chainrule.emit.text import memory_kind, scalar_name, type_name
+from chainrule.emit.text import kernel_text, memory_kind, scalar_name, type_name
 from chainrule.loops.nest import Nest, Store, affine
 from chainrule.loops.scalar import Node, bits_of
 from chainrule.loops.schedule import Target
@@ -19,6 +21,8 @@ from chainrule.loops.value import Value
 _LEAST = 4096  # entries; for fewer, plain loops do
 _SHARED = 65536  # entries that are worth sharing out
 _MOST_CHUNKS = 64
+_LONG = 2**22  # entries, from which on somebody may want to stop it
+_CHUNK = 2**17  # entries of a chunk of those, at most where there are many rounds
 
 
 @dataclass(frozen=True)
@@ -57,10 +61,11 @@ def turn_of(nest: Nest, target: Target) -> Turn | None:
 
 
 class TurnPrinter:
-    """Prints such a copy as `void (ptr scratch, ptr context, ptr …)`."""
+    """Prints such a copy as a kernel's function is printed."""
 
-    def __init__(self, name: str, nest: Nest, turn: Turn, places: Places) -> None:
+    def __init__(self, name: str, nest: Nest, turn: Turn, library: Library, places: Places) -> None:
         self.name = name
+        self.library = library
         self.nest = nest
         self.turn = turn
         self.places = places
@@ -69,6 +74,8 @@ class TurnPrinter:
         self.lines: list[str] = []
         self.count: Iterator[int] = itertools.count()
         self.block = "entry"
+        self.shared = False  # whether threads run parts of it
+        self.long = math.prod(nest.domain) >= _LONG
 
     @property
     def arguments(self) -> list[Value]:
@@ -78,23 +85,24 @@ class TurnPrinter:
     def _place(self, value: Value) -> tuple[str, int]:
         return self.places.get(value.number, ("literal", 0))
 
-    def text(self) -> str:
-        """The function, after the one that its threads run."""
+    def text(self, room: int) -> str:
+        """The function, after the one that its threads run; put in place if it has room there."""
         others = [k for k in range(len(self.nest.domain)) if k not in self._square()]
         axes = [*others, self.turn.across, self.turn.down]
         rounds = -(-self.nest.domain[axes[0]] // self._step_of(axes[0]))
         shared = math.prod(self.nest.domain) >= _SHARED and rounds > 1
-        each = -(-rounds // _MOST_CHUNKS)
+        chunks = max(_MOST_CHUNKS, math.prod(self.nest.domain) // _CHUNK)
+        each = -(-rounds // chunks)
         part = self._part(axes, each) if shared else ""
         if part:
             call_parts(self, f"{self.name}.part0", "null", -(-rounds // each))
         else:
             self._loops(axes, {})
-        given = ["ptr %scratch", "ptr %context", *[f"ptr %b{v.number}" for v in self.arguments]]
-        head = [f"define internal void {self.name}({', '.join(given)}) nounwind {{", "entry:"]
-        head += [] if part else self._scratch_lines()
-        head += [f"  {line}" for line in self.entry.lines()]
-        return "\n".join([part, *head, *self.lines, "  ret void", "}"])
+        head = ["entry:", *([] if part else self._scratch_lines())]
+        lines = [*head, *[f"  {line}" for line in self.entry.lines()], *self.lines]
+        lines += end(self.long)
+        buffers = [value.number for value in self.arguments]
+        return "\n".join([part, kernel_text(self.name, buffers, lines, room, self.long)])
 
     def _part(self, axes: list[int], each: int) -> str:
         """The function of one chunk: so many rounds of the outermost loop."""

@@ -66,7 +66,8 @@ def _key(program: Program) -> Any:
             names[var.number] = len(names)
         kinds = tuple(var.type for var in equation.outputs)
         params = tuple((name, _comparable(value)) for name, value in equation.params.items())
-        rows.append((equation.primitive, reads, params, kinds, equation.place))
+        origin = equation.place, equation.path, equation.visit
+        rows.append((equation.primitive, reads, params, kinds, origin))
     heads = tuple((var.type, var.label) for var in program.inputs)
     tails = tuple(map(read, program.outputs))
     return program.name, heads, tuple(rows), tails, program.quiet, bool(program.captured)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -21,74 +21,74 @@ def digest(program: Program) -> bytes | None:
 
     Names and places of the user's source don't count, nor do the values of captured arrays.
     """
-    total = hashlib.sha256()
+    parts: list[bytes] = []
     try:
-        for part in _program(program):
-            total.update(part)
-            total.update(b"\0")
+        _program(program, parts)
     except _Nameless:
         return None
-    return total.digest()
+    return hashlib.sha256(b"\0".join(parts)).digest()
 
 
-def _program(program: Program) -> Iterator[bytes]:
-    yield b"quiet program" if program.quiet else b"program"
+def _program(program: Program, parts: list[bytes]) -> None:
+    parts.append(b"quiet program" if program.quiet else b"program")
     for var in (*program.inputs, *(var for var, _ in program.captured)):
-        yield from _operand(var)
-    yield b"does"
+        _operand(var, parts)
+    parts.append(b"does")
     for equation in program.equations:
-        yield equation.primitive.name.encode()
+        parts.append(equation.primitive.name.encode())
         for operand in equation.inputs:
-            yield from _operand(operand)
-        yield b"with"
-        yield from _value(dict(equation.params))
+            _operand(operand, parts)
+        parts.append(b"with")
+        _value(equation.params, parts)
         for var in equation.outputs:
-            yield from _operand(var)
-    yield b"gives"
+            _operand(var, parts)
+    parts.append(b"gives")
     for operand in program.outputs:
-        yield from _operand(operand)
+        _operand(operand, parts)
 
 
-def _operand(operand: Any) -> Iterator[bytes]:
+def _operand(operand: Any, parts: list[bytes]) -> None:
     if isinstance(operand, Var):
         kind = operand.type
-        yield f"{operand.number}:{kind.shape}{kind.dtype.str}{kind.weak}".encode()
+        parts.append(f"{operand.number}:{kind.shape}{kind.dtype.str}{kind.weak}".encode())
     else:
         assert isinstance(operand, Constant)
-        yield from _value(operand.value)
+        _value(operand.value, parts)
 
 
-def _value(value: Any) -> Iterator[bytes]:
+def _value(value: Any, parts: list[bytes]) -> None:
     """Contents with their types: 1, 1.0 and True are different, and so are 0.0 and −0.0."""
     kind = type(value)
-    yield kind.__name__.encode()
-    if kind is float:
-        yield value.hex().encode()
-    elif kind is complex:
-        yield f"{value.real.hex()},{value.imag.hex()}".encode()
-    elif kind in (int, bool, str) or value is None or value is Ellipsis:
-        yield repr(value).encode()
-    elif isinstance(value, (np.ndarray, np.generic)) and not value.dtype.hasobject:
-        yield f"{value.dtype.str}{value.shape}".encode()
-        yield value.tobytes()
-    elif isinstance(value, np.dtype):
-        yield value.str.encode()
-    elif isinstance(value, slice):
-        yield repr((value.start, value.stop, value.step)).encode()
-    elif isinstance(value, Mapping):
+    if isinstance(value, Mapping):
+        parts.append(b"mapping")
         for key, part in value.items():
-            yield str(key).encode()
-            yield from _value(part)
-        yield b"end"
+            parts.append(str(key).encode())
+            _value(part, parts)
+        parts.append(b"end")
+        return
+    parts.append(kind.__name__.encode())
+    if kind is float:
+        parts.append(value.hex().encode())
+    elif kind is complex:
+        parts.append(f"{value.real.hex()},{value.imag.hex()}".encode())
+    elif kind in (int, bool, str) or value is None or value is Ellipsis:
+        parts.append(repr(value).encode())
+    elif isinstance(value, (np.ndarray, np.generic)) and not value.dtype.hasobject:
+        parts.append(f"{value.dtype.str}{value.shape}".encode())
+        parts.append(hashlib.sha256(value.tobytes()).digest())
+    elif isinstance(value, np.dtype):
+        parts.append(value.str.encode())
+    elif isinstance(value, slice):
+        parts.append(repr((value.start, value.stop, value.step)).encode())
     elif isinstance(value, (tuple, list)):
         for part in value:
-            yield from _value(part)
-        yield b"end"
+            _value(part, parts)
+        parts.append(b"end")
     elif isinstance(value, Program):
-        yield from _program(value)
+        _program(value, parts)
     elif isinstance(value, Primitive):
-        yield value.name.encode()
+        parts.append(value.name.encode())
     elif isinstance(value, type):
-        yield value.__qualname__.encode()
+        parts.append(value.__qualname__.encode())
     else:
         raise _Nameless

@@ -10,6 +10,9 @@ from chainrule.loops.scalar import Node, bits_of, postorder
 
 _GRAIN = 8192  # vector operations that are worth a thread's while
 _MOST_CHUNKS = 64
+# Vector operations that take so long that somebody may want to stop them; of a chunk of those; and
+# how many chunks there may be, and where each has sums of its own.
+_LONG, _CHUNK, _MANY, _MANY_SUMS = 2**24, 2**18, 4096, 2048
 _EVEN = 8  # pieces, from which on they come out about even for a few threads
 _BRIEF, _FAR = 32, 2**20  # terms of a short sum; entries of a result that no cache holds
 _SOON_DONE = 2**22  # terms of a product that takes no longer than some microseconds
@@ -39,6 +42,11 @@ class Schedule:
     chunks: int = 1
     outermost: int = 0
 
+    @property
+    def is_long(self) -> bool:
+        """Whether somebody may want to stop it: then chunks are short, and many."""
+        return self.chunks > _MOST_CHUNKS
+
 
 def schedule(nest: Nest, target: Target) -> Schedule:
     """A good way to run a nest on a machine."""
@@ -54,8 +62,11 @@ def schedule(nest: Nest, target: Target) -> Schedule:
     unroll = [1] * len(domain)
     nodes = postorder(nest.nodes())
     work = sum(_WORK.get(n.op, 1) for n in nodes if n.kind != "i64")
-    chunks = max(1, min(_MOST_CHUNKS, math.prod(domain) * (work + 1) // lanes // _GRAIN))
-    if chunks > 1 and nest.shape:
+    vectors = math.prod(domain) * (work + 1) // lanes
+    chunks = max(1, min(_MOST_CHUNKS, vectors // _GRAIN))
+    if vectors > _LONG:
+        chunks = min(_MANY if nest.shape else _MANY_SUMS, -(-vectors // _CHUNK))
+    elif chunks > 1 and nest.shape:
         chunks = min(_MOST_CHUNKS, 4 * chunks)  # smaller ones, that come out even
     calls = sum(n.op == "call" for n in (_folded(nest) if nest.folds else nodes))
     if calls and (not nest.folds or vector >= count) and domain[vector] >= 2 * lanes:

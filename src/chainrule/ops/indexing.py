@@ -140,10 +140,13 @@ getitem = primitive(
 
 def _put_add_value(g: Any, *arrays: Any, index: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
     total = _zeros(shape, g.dtype)
-    if arrays:
-        np.add.at(total, full_index(index, arrays), g)
-    else:
-        total[index] += g
+    try:
+        if arrays:
+            np.add.at(total, full_index(index, arrays), g)
+        else:
+            total[index] += g
+    except IndexError as error:
+        raise out_of_bounds(total, index, error) from None
     return total
 
 

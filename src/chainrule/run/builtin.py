@@ -10,15 +10,29 @@ from typing import Any
 VARARGS, KEYWORDS, FASTCALL = 0x1, 0x2, 0x80  # Python's METH_ flags: how the code is called
 
 
-class Method(ctypes.Structure):
-    """What describes a built-in function to Python; it must live as long as the function."""
-
+class _Record(ctypes.Structure):
     _fields_ = (
-        ("name", ctypes.c_char_p),
+        ("name", ctypes.c_void_p),
         ("function", ctypes.c_void_p),
         ("flags", ctypes.c_int),
-        ("doc", ctypes.c_char_p),
+        ("doc", ctypes.c_void_p),
     )
+
+
+Method = tuple[bytes, bytes]
+
+
+def method(name: bytes, function: int, flags: int) -> Method:
+    """What describes a built-in function to Python; it must live as long as the function.
+
+    These are bytes because the collector leaves them alone: of what it takes down it empties
+    structures first, and a function still looks at its description when it goes.
+    """
+    return bytes(_Record(_address(name), function, flags, None)), name
+
+
+def _address(data: bytes) -> int:
+    return ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p).value or 0
 
 
 @functools.cache
@@ -29,7 +43,7 @@ def _make() -> Callable[..., Any]:
     return prototype(ctypes.cast(ctypes.pythonapi.PyCFunction_NewEx, ctypes.c_void_p).value or 0)
 
 
-def builtin(method: Method, owner: Any) -> Callable[..., Any]:
+def builtin(described: Method, owner: Any) -> Callable[..., Any]:
     """A function of this code, which is handed `owner` first and keeps it alive."""
-    function: Callable[..., Any] = _make()(ctypes.addressof(method), owner, None)
+    function: Callable[..., Any] = _make()(_address(described[0]), owner, None)
     return function

@@ -24,10 +24,10 @@ _UNFINISHED = ".part"
 _SWEEP_EVERY = 64  # entries written by this process
 
 
-def machine_code(text: str, thorough: bool = False) -> bytes:
+def machine_code(text: str, quick: bool = False) -> bytes:
     """What `compile_text` gives, from the disk if it was compiled there before."""
     # The text says everything about a program, and identity() everything about how it's compiled.
-    return kept(f"{thorough}\n{text}".encode(), lambda: compile_text(text, thorough))
+    return kept(f"{quick}\n{text}".encode(), lambda: compile_text(text, quick))
 
 
 def kept(what: bytes, make: Callable[[], bytes]) -> bytes:

@@ -18,9 +18,9 @@ from chainrule.ir.primitive import Primitive
 from chainrule.ir.program import Constant, Equation, Program, Var
 from chainrule.ir.types import ArrayType, type_of
 from chainrule.ops.family import PRIMITIVES
-from chainrule.run.randomness import without_randomness
 from chainrule.tracing.buffer import Buffer
 from chainrule.tracing.creation import as_traced_leaf
+from chainrule.tracing.randomness import without_randomness
 from chainrule.tracing.recording import recording
 from chainrule.tracing.stage import StageTrace, close, without_value
 from chainrule.tracing.swap import swapped

@@ -7,10 +7,10 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from chainrule.emit.catching import CATCHING_NAMES, catching_text
-from chainrule.run.builtin import VARARGS, Method, builtin
-from chainrule.run.cache import machine_code
-from chainrule.run.engine import Machine, link
+from chainrule.emit.catching import CATCHING_NAMES
+from chainrule.run.builtin import VARARGS, Method, builtin, method
+from chainrule.run.engine import Machine
+from chainrule.run.glue import glue
 
 _KEY = "chainrule: raised in a function that native code called"
 
@@ -18,12 +18,15 @@ _KEY = "chainrule: raised in a function that native code called"
 @functools.cache
 def _made() -> tuple[Machine, Method]:
     """The machine code, and what describes it to Python."""
-    machine = link(machine_code(catching_text()), ("catching", "table"))
+    machine = glue()
     table = (ctypes.c_void_p * len(CATCHING_NAMES)).from_address(machine.address("table"))
     for k, name in enumerate(CATCHING_NAMES[:-1]):
         table[k] = ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value
     table[len(CATCHING_NAMES) - 1] = id(_KEY)
-    return machine, Method(b"catching", machine.address("catching"), VARARGS, None)
+    described = method(b"catching", machine.address("catching"), VARARGS)
+    # For ever: when Python ends, functions may be taken down after this module.
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(described))
+    return machine, described
 
 
 def catching(function: Callable[..., int]) -> Callable[..., int]:

@@ -31,17 +31,17 @@ from chainrule.run.draw import drawing
 from chainrule.run.entry import entry
 from chainrule.run.lapack import links, table_address
 from chainrule.run.numpy_engine import Failed, python_number
+from chainrule.run.poll import poll_address
 from chainrule.run.threads import pool
 
 _ALIGN = 64
 # What is kept with machine code: bytes of scratch, whether it calls back, whether it calls LAPACK,
 # how many results are written where an input lies; and of each of these its number and the input's.
-_HEAD, _PAIR = struct.Struct("<QBBI"), struct.Struct("<II")
+_HEAD, _PAIR = struct.Struct("<Q????I"), struct.Struct("<II")
 _SHORT = 4096  # entries; a program of fewer is over before another thread could run
 _LOOPS = ("scan", "while", "while_transpose")
 _PYTHON: dict[str, type] = {"f": float, "i": int, "c": complex}
 _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p)
-_POLL = ctypes.CFUNCTYPE(ctypes.c_int32)
 _RUN = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
 
 
@@ -105,10 +105,13 @@ class NativeExecutable:
         What native code calls back for an equation on the NumPy engine, and for signals; the
         threads; a table of LAPACK's routines; the program itself.
         """
-        calls = [ctypes.cast(f, ctypes.c_void_p).value or 0 for f in (self._callback, _poll())]
-        threads = pool().flushing if current().flush_denormals else pool().address
+        callback = ctypes.cast(self._callback, ctypes.c_void_p).value or 0
+        poll = poll_address() if self.polls else 0
+        threads = 0
+        if self.shares:
+            threads = pool().flushing if current().flush_denormals else pool().address
         table = table_address() if self.links else 0
-        return [*calls, threads, table, self.machine.address("run")]
+        return [callback, poll, threads, table, self.machine.address("run")]
 
     def address(self) -> int:
         """Of the function to call with arguments and context, by the settings of this moment."""
@@ -129,10 +132,11 @@ class NativeExecutable:
             whole = kept(key + repr(self.donated).encode() + _recipe(), self._packed)
         if key is None or (_HEAD.unpack_from(whole)[2] and not links()):
             self.scratch, self.links = self.module.scratch, self.module.links
+            self.shares, self.polls = self.module.shares, self.module.polls
             self.reused = dict(self.module.reused)
             return machine_code(self.module.text)
-        self.scratch, called_back, links_, count = _HEAD.unpack_from(whole)
-        self.links = bool(links_)
+        self.scratch, called_back, *reads, count = _HEAD.unpack_from(whole)
+        self.links, self.shares, self.polls = reads
         if called_back:
             _ = self.module  # its equations that are called back aren't in the code
         end = _HEAD.size + count * _PAIR.size
@@ -142,7 +146,8 @@ class NativeExecutable:
     def _packed(self) -> bytes:
         module = self.module
         code = engine.compile_text(module.text)
-        head = _HEAD.pack(module.scratch, bool(self.callbacks), module.links, len(module.reused))
+        is_so = bool(self.callbacks), module.links, module.shares, module.polls
+        head = _HEAD.pack(module.scratch, *is_so, len(module.reused))
         return b"".join([head, *(_PAIR.pack(*pair) for pair in module.reused), code])
 
     @property
@@ -268,13 +273,11 @@ class NativeExecutable:
 def _flusher() -> engine.Machine | None:
     """What runs a program with denormal numbers taken as 0; None where that isn't possible."""
     mode = mode_text(platform.machine().lower())
-    return None if mode is None else engine.link(machine_code(run_text(mode)), ("run_flushing",))
-
-
-@functools.cache
-def _poll() -> Any:
-    """For native loops to call: Python does what is due, Ctrl-C above all."""
-    return _POLL(catching(lambda: 0))
+    return (
+        None
+        if mode is None
+        else engine.link(machine_code(run_text(mode), quick=True), ("run_flushing",))
+    )
 
 
 def _may_write(target: np.ndarray, arrays: Sequence[np.ndarray]) -> bool:

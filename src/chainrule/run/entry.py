@@ -10,11 +10,12 @@ import numpy as np
 
 from chainrule.base.settings import OPEN
 from chainrule.emit import plan as words
-from chainrule.emit.entry import detour_text, entry_text
-from chainrule.run.builtin import FASTCALL, KEYWORDS, Method, builtin
+from chainrule.emit.entry import entry_text
+from chainrule.run.builtin import FASTCALL, KEYWORDS, builtin, method
 from chainrule.run.cache import machine_code
 from chainrule.run.call import ABSENT, Call, Input, Output
 from chainrule.run.engine import Machine, link
+from chainrule.run.glue import glue
 from chainrule.run.layout import api, layout, maker, number_offset
 from chainrule.run.portable import portable_entry
 
@@ -65,28 +66,19 @@ def detour(function: Callable[..., Any]) -> tuple[Any, ...]:
     return (plan, function, *kept, _ENTRY)
 
 
-@functools.cache
-def _detourer() -> Machine:
-    """Compiled 15 times as fast as what entries share."""
-    found = layout()
-    assert found is not None
-    return link(machine_code(detour_text(found)), ("detour",))
-
-
 def detour_address() -> int:
     """The function of PEP 590 for objects whose target is from `detour`."""
-    return _detourer().address("detour")
+    return glue().address("detour")
 
 
 def _native_entry(call: Call) -> Callable[..., Any]:
     plan, kept = _plan(call)
     machine = _caller()
-    name = call.name.encode()
-    method = Method(name, machine.address("call"), FASTCALL | KEYWORDS, None)
+    described = method(call.name.encode(), machine.address("call"), FASTCALL | KEYWORDS)
     # The function owns this tuple, and with it everything that its plan points to. The collector
     # sees through it, so a program that its own fallback refers to can go.
-    owned = (plan, call.fallback, call.failed, method, name, machine, *kept, *call.keep, _ENTRY)
-    return builtin(method, owned)
+    owned = (plan, call.fallback, call.failed, described, machine, *kept, *call.keep, _ENTRY)
+    return builtin(described, owned)
 
 
 def _plan(call: Call) -> tuple[np.ndarray[Any, Any], list[Any]]:

@@ -21,7 +21,6 @@ from chainrule.run.aim import aim, aimed
 from chainrule.run.capture import record
 from chainrule.run.fast import fast_entry
 from chainrule.run.guards import State, survey
-from chainrule.run.randomness import frozen, states
 from chainrule.run.retrace import Retraces
 from chainrule.run.signature import (
     Call,
@@ -34,6 +33,8 @@ from chainrule.run.signature import (
     take_apart,
 )
 from chainrule.run.variant import COMPILING, Unit, Variant
+from chainrule.tracing.generators import states
+from chainrule.tracing.randomness import frozen
 from chainrule.tracing.tracer import Tracer
 from chainrule.transform.arguments import check_callable
 
@@ -164,7 +165,7 @@ class _Compiled:
         names = self._leaf_names(args, kwargs)
         program, trace = record(flat, kinds, names, self._name(), live, call.turned)
         if before != states(state.generators):
-            raise frozen("a random generator", _whole_place(self._f))
+            raise frozen("a random generator", where=_whole_place(self._f))
         if any(type(value) is Tracer for _, value in program.captured):
             return None
         # What the function itself has changed while it was traced is as it should be now.

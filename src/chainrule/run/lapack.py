@@ -63,7 +63,7 @@ def _address(capsule: Any) -> int | None:
 @functools.cache
 def _gate() -> Machine:
     """The functions that keep the library to one thread."""
-    machine = link(machine_code(gate_text()), ("enter", "leave", "forget", "table"))
+    machine = link(machine_code(gate_text(), quick=True), ("enter", "leave", "forget", "table"))
     functions = _thread_functions()
     if functions is not None:
         table = (ctypes.c_void_p * len(functions)).from_address(machine.address("table"))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dis
 import functools
 import os
+import sys
 import sysconfig
+from collections.abc import Iterator
 from types import CodeType, ModuleType
 from typing import NamedTuple
 
@@ -22,6 +24,14 @@ _LIBRARIES = tuple(
 )
 # Names by which code gets at attributes that it doesn't spell out.
 _ANY_ATTRIBUTE = {"getattr", "vars", "__dict__", "attrgetter", "fields", "asdict", "astuple"}
+
+
+# Operations that read a global → how far their argument is shifted from the number of its name.
+_READS = {
+    dis.opmap["LOAD_GLOBAL"]: int(sys.version_info >= (3, 11)),  # the lowest bit pushes a null
+    dis.opmap["LOAD_NAME"]: 0,
+}
+_IMPORT = dis.opmap["IMPORT_NAME"]
 
 
 class Reads(NamedTuple):
@@ -46,13 +56,23 @@ def reads(code: CodeType) -> Reads:
     while todo:
         piece = todo.pop()
         names.update(piece.co_names)
-        for instruction in dis.get_instructions(piece):
-            if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
-                found[str(instruction.argval)] = None
-            elif instruction.opname == "IMPORT_NAME":
-                imports[str(instruction.argval)] = None
+        for operation, argument in _instructions(piece):
+            if operation in _READS:
+                found[piece.co_names[argument >> _READS[operation]]] = None
+            elif operation == _IMPORT:
+                imports[piece.co_names[argument]] = None
         todo += [part for part in piece.co_consts if isinstance(part, CodeType)]
     return Reads(tuple(found), tuple(imports), frozenset(names))
+
+
+def _instructions(code: CodeType) -> Iterator[tuple[int, int]]:
+    """Operations and arguments: `dis.get_instructions` takes ten times as long to tell more."""
+    high = 0
+    text = code.co_code
+    for operation, low in zip(text[::2], text[1::2], strict=True):
+        argument = high | low
+        high = argument << 8 if operation == dis.EXTENDED_ARG else 0
+        yield operation, argument
 
 
 class Territory:
@@ -74,8 +94,6 @@ class Territory:
         return self._named(kind.__module__)
 
     def _named(self, module: str) -> bool:
-        import sys
-
         found = sys.modules.get(module)
         return found is not None and self.holds_module(found)
 

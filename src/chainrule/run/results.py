@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
 
 from chainrule.base.errors import ArgumentError, DtypeError, ShapeError
 from chainrule.base.trees import flatten, outline, same_structure
@@ -109,20 +111,37 @@ class Results:
                 "give one array for each array in the result",
             )
         for number, (target, leaf) in enumerate(zip(found, self.leaves, strict=True)):
-            _check_target(target, leaf.kind, "out" if len(found) == 1 else f"out, leaf {number}")
-        for k, target in enumerate(found):
-            for other in found[:k]:
-                if np.may_share_memory(target, other) and np.shares_memory(target, other):
-                    raise ArgumentError(
-                        "jit: two arrays of out= share memory",
-                        {"arrays": f"{type_of(other)} and {type_of(target)}"},
-                        "give each result memory of its own",
-                    )
+            if not _fits(target, leaf.kind):
+                name = "out" if len(found) == 1 else f"out, leaf {number}"
+                _check_target(target, leaf.kind, name)
+        ranges = sorted((*byte_bounds(target), k) for k, target in enumerate(found))
+        if any(high > low for (_, high, _), (low, _, _) in pairwise(ranges)):
+            _refuse_shared(found)
         return found
 
     def write(self, targets: Sequence[np.ndarray], results: Sequence[Any]) -> None:
         for target, value in zip(targets, results, strict=True):
             target[...] = value
+
+
+def _refuse_shared(targets: Sequence[np.ndarray]) -> None:
+    for k, target in enumerate(targets):
+        for other in targets[:k]:
+            if np.may_share_memory(target, other) and np.shares_memory(target, other):
+                raise ArgumentError(
+                    "jit: two arrays of out= share memory",
+                    {"arrays": f"{type_of(other)} and {type_of(target)}"},
+                    "give each result memory of its own",
+                )
+
+
+def _fits(target: Any, kind: ArrayType | None) -> bool:
+    """The usual case, told at a glance."""
+    if type(target) is not np.ndarray or kind is None:
+        return False
+    flags = target.flags
+    fits = target.shape == kind.shape and target.dtype == kind.dtype
+    return fits and flags.writeable and flags.c_contiguous
 
 
 def _check_target(target: Any, kind: ArrayType | None, name: str) -> None:
@@ -155,6 +174,24 @@ def _check_target(target: Any, kind: ArrayType | None, name: str) -> None:
         raise ArgumentError(
             "jit: an array of out= is read-only", facts, "give one that may be written to"
         )
+    if not target.flags.c_contiguous and _overlaps_itself(target):
+        raise ArgumentError(
+            "jit: several entries of an array of out= lie in one place",
+            facts,
+            "give one whose entries have memory of their own, such as np.empty_like makes",
+        )
+
+
+def _overlaps_itself(array: np.ndarray) -> bool:
+    """Whether two entries may share bytes: a step doesn't reach beyond all that is within it."""
+    reach = array.itemsize
+    for step, length in sorted(
+        (abs(s), n) for s, n in zip(array.strides, array.shape, strict=True)
+    ):
+        if length > 1 and step < reach:
+            return bool(array.size)
+        reach += step * max(0, length - 1)
+    return False
 
 
 def _constant(value: Any) -> Leaf:

@@ -35,7 +35,7 @@ class Pool:
         # Windows has no POSIX threads.
         self._alone = threads == 1 or sys.platform == "win32"
         if self._alone:
-            self._machine = link(machine_code(serial_text()), ("serial",))
+            self._machine = link(machine_code(serial_text(), quick=True), ("serial",))
             self.address = self.flushing = self._machine.address("serial")
         else:
             # A copy for each pool, as the text has its state inside it.

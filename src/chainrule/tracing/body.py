@@ -8,12 +8,14 @@ function's inside lands on the tapes around it. Such a value may not leave but a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from chainrule.base.errors import TraceError
+from chainrule.base.place import user_place
 from chainrule.base.trees import flatten
 from chainrule.ir.canonical import canonical
 from chainrule.ir.naming import reread
@@ -21,13 +23,17 @@ from chainrule.ir.primitive import Primitive
 from chainrule.ir.program import Program, Var
 from chainrule.ir.types import ArrayType, type_of
 from chainrule.tracing.creation import as_traced_leaf, operand
+from chainrule.tracing.generators import without_drawing
+from chainrule.tracing.origin import Origins, begins_at
 from chainrule.tracing.record import ProgramTrace
+from chainrule.tracing.recording import RECORDING
 from chainrule.tracing.stage import StageTrace, close
 from chainrule.tracing.swap import swapped
 from chainrule.tracing.trace import ground, inside, resolve, snapshot
 from chainrule.tracing.tracer import Tracer
 
 _SMALL = 4096
+_LOOPS = ("scan", "while_loop", "fori_loop")
 
 
 class _Entrance:
@@ -51,11 +57,12 @@ class _Entrance:
 class BodyTrace(ProgramTrace):
     """A body recorded with values."""
 
-    __slots__ = ("entrance",)
+    __slots__ = ("entrance", "origins")
 
     def __init__(self) -> None:
         super().__init__()
         self.entrance = _Entrance(self)
+        self.origins = Origins() if RECORDING.origins else None
 
     def enter(self, outer: Any) -> Tracer:
         """An input with the number that stands below the derivatives of `outer`."""
@@ -68,7 +75,7 @@ class BodyTrace(ProgramTrace):
         return tracer
 
     def process(self, op: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
-        return super().process(op, tuple(map(self.entrance.inside, args)), params)
+        return _noted(self, op, super().process(op, tuple(map(self.entrance.inside, args)), params))
 
     def finished(self, tracer: Tracer) -> Any:
         raise _escaped()
@@ -77,12 +84,13 @@ class BodyTrace(ProgramTrace):
 class StagedBody(StageTrace):
     """A body recorded without values."""
 
-    __slots__ = ("caller", "entrance")
+    __slots__ = ("caller", "entrance", "origins")
 
     def __init__(self, caller: str = "") -> None:
         super().__init__()
         self.caller = caller  # cond, while_loop, scan: what the body is traced for
         self.entrance = _Entrance(self)
+        self.origins = Origins() if RECORDING.origins else None
 
     def enter(self, outer: Any) -> Tracer:
         """An input of the type of `outer`."""
@@ -90,7 +98,7 @@ class StagedBody(StageTrace):
         return self.abstract(kind, outer if len(kind.shape) > 1 else None)
 
     def process(self, op: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
-        return super().process(op, tuple(map(self.entrance.inside, args)), params)
+        return _noted(self, op, super().process(op, tuple(map(self.entrance.inside, args)), params))
 
     def finished(self, tracer: Tracer) -> Any:
         if tracer.mark < 0:
@@ -102,6 +110,20 @@ class StagedBody(StageTrace):
             {"value": self.describe(tracer)},
             "return it, as part of the carry or beside it; a body can't store results elsewhere",
         )
+
+
+def _noted(trace: BodyTrace | StagedBody, op: Primitive, result: Any) -> Any:
+    """The result; where its equation comes from is written down, if that is asked for."""
+    if trace.origins is not None:
+        trace.origins.note(len(trace.shapes) - (len(result) if op.multiple else 1))
+    return result
+
+
+def _close(trace: BodyTrace | StagedBody) -> None:
+    """Let nothing more be recorded."""
+    trace.open = False
+    if trace.origins is not None:
+        trace.origins.forget_frames()
 
 
 def _escaped() -> TraceError:
@@ -143,7 +165,7 @@ def trace_body(f: Callable[..., Any], operands: Sequence[Any]) -> tuple[Body, Ru
             leaves = [resolve(as_traced_leaf(leaf)) for leaf in leaves]
             leaves = [trace.entrance.inside(leaf) for leaf in leaves]
     finally:
-        trace.open = False
+        _close(trace)
     places = tuple(k for k, leaf in enumerate(leaves) if type(leaf) is Tracer)
     met = list(trace.entrance.met.values())
     name = getattr(f, "__name__", type(f).__name__)
@@ -158,6 +180,9 @@ def trace_body(f: Callable[..., Any], operands: Sequence[Any]) -> tuple[Body, Ru
     return Body(program, tuple(outer for outer, _ in met), tuple(leaves), places, tree), ran
 
 
+begins_at(trace_body)
+
+
 class Staged(NamedTuple):
     """A function as a program without values.
 
@@ -169,6 +194,11 @@ class Staged(NamedTuple):
     captured: tuple[Any, ...]
     leaves: tuple[ArrayType, ...]
     tree: Any
+
+
+def _drawing(f: Callable[..., Any], caller: str) -> AbstractContextManager[None]:
+    """Where a body is recorded once for many turns, it can't draw numbers."""
+    return without_drawing(f, caller, user_place()) if caller in _LOOPS else nullcontext()
 
 
 def stage_body(
@@ -186,7 +216,7 @@ def stage_body(
     trace = StagedBody(caller)
     inputs = [trace.abstract(kind) for kind in kinds]
     try:
-        with inside(trace), swapped():
+        with inside(trace), swapped(), _drawing(f, caller):
             # Under other names: a write to an argument re-points the name that f was given.
             leaves, tree = flatten(f(*map(snapshot, inputs)))
             leaves = [resolve(operand(as_traced_leaf(leaf))) for leaf in leaves]
@@ -194,7 +224,7 @@ def stage_body(
                 leaves = settle(leaves, tree)
             leaves = [trace.entrance.inside(leaf) for leaf in leaves]
     finally:
-        trace.open = False
+        _close(trace)
     met = list(trace.entrance.met.values())
     name = getattr(f, "__name__", type(f).__name__)
     heads = [*(inner for _, inner in met), *inputs]
@@ -203,6 +233,9 @@ def stage_body(
     outer = tuple(value for value, _ in met)
     types = tuple(type_of(leaf) for leaf in leaves)
     return Staged(canonical(program), (*arrays, *outer), types, tree)
+
+
+begins_at(stage_body)
 
 
 def free(program: Program) -> tuple[Program, tuple[Any, ...]]:

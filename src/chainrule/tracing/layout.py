@@ -15,7 +15,7 @@ import numpy as np
 from chainrule.ir.primitive import Partials, Primitive
 from chainrule.tracing.record import FIELDS
 from chainrule.tracing.tracer import Tracer
-from chainrule.tracing.view import axes_of, memory_order, rising
+from chainrule.tracing.view import axes_of, rising
 
 # They may turn axes round although their operands lie row by row.
 _TURNING = {"einsum", "cofactor", "windows"}
@@ -42,7 +42,7 @@ def order_of(value: Any) -> Order:
             axes = [k - more for k in order.axes or () if k >= more]
             return order._replace(axes=rising(axes, inner.shape[more:]))
         inner = inner.value
-    return Order(memory_order(inner) if isinstance(inner, np.ndarray) else None)
+    return Order(axes_of(inner, ndim) if isinstance(inner, np.ndarray) and ndim > 1 else None)
 
 
 class Layouts:

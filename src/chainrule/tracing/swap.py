@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.errors import ChainruleError
+from chainrule.base.standin import StandIn
 from chainrule.tracing.buffer import Buffer
 from chainrule.tracing.creation import ORIGINAL, REPLACEMENTS, listing, on_traced
 from chainrule.tracing.mathematics import OF_NUMBERS, OF_SEQUENCES, real_only
@@ -30,21 +31,17 @@ _lock = threading.Lock()
 _traces_running = 0
 
 
-class _Guard:
+class _Guard(StandIn):
     """Stands for a function: the replacement on threads that trace, the original on all others."""
 
     def __init__(self, original: Any, replacement: Callable[..., Any]) -> None:
-        functools.update_wrapper(self, original)
-        self.original = original
+        super().__init__(original)
         self.replacement = replacement
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if getattr(_local, "depth", 0):
             return self.replacement(*args, **kwargs)
         return self.original(*args, **kwargs)
-
-    def __repr__(self) -> str:
-        return repr(self.original)
 
     def __reduce__(self) -> Any:
         # A name bound during a trace (`from numpy import zeros`) is kept and pickled as NumPy's.

@@ -187,8 +187,11 @@ def transpose_linear(row: Row, g: Any, mask: Mask | None) -> list[tuple[int, Any
         masks = halves(split, mask, row.kind.shape)
         return [(k, parts[k], masks[j]) for j, k in enumerate(linear)]
     pattern = _pattern_transpose(row, operands, linear, mask)
-    reached = {k: functools.partial(_reached, pattern, k) for k in linear}
-    return [(k, parts[k], Mask(reached[k], mask)) for k in linear]
+    reached = {k: Mask(functools.partial(_reached, pattern, k), mask) for k in linear}
+    if derivative.parts:
+        for k, down in reached.items():
+            down.near = operands[k].shape == row.kind.shape and (mask is None or mask.near)
+    return [(k, parts[k], reached[k]) for k in linear]
 
 
 def _whole(row: Row) -> bool:

@@ -20,7 +20,7 @@ from chainrule.transform.shape import fill
 class Mask:
     """A boolean pattern that is worked out only when somebody needs it."""
 
-    __slots__ = ("_make", "_parents", "_value", "other", "whole")
+    __slots__ = ("_make", "_parents", "_value", "near", "other", "whole")
 
     def __init__(self, make: Callable[[], Any], *parents: Mask | None) -> None:
         self._make: Callable[[], Any] | None = make
@@ -28,6 +28,7 @@ class Mask:
         self._value: Any = None
         self.other: Mask | None = None  # what the same choice took from its other operand
         self.whole: Mask | None = None  # what both took together; None is every entry
+        self.near = False  # the condition of a choice itself, which is there in any case
 
     def value(self) -> Any:
         # Parents first, on a stack of our own: masks may follow a chain as long as the program.
@@ -57,6 +58,7 @@ def halves(
     one, other = (Mask(functools.partial(taken, k), whole) for k in range(2))
     one.other, other.other = other, one
     one.whole = other.whole = whole
+    one.near = other.near = whole is None or whole.near
     return one, other
 
 
@@ -90,7 +92,9 @@ def blank(partial: Any, mask: Mask | None, shape: tuple[int, ...]) -> Any:
     """A partial with zeros where nothing was taken; untouched where it's plain and finite."""
     if mask is None or type(partial) in (int, float, complex):
         return partial
-    if plainly_finite(partial) or plainly_true(mask.value()):
+    if RECORDING.finite and not mask.near:
+        return partial
+    if _known_finite(partial) or plainly_true(mask.value()):
         return partial
     return np.where(fill(mask.value(), shape), partial, np.zeros((), partial.dtype))
 
@@ -104,8 +108,10 @@ def plainly_true(pattern: Any) -> bool:
 
 def plainly_finite(x: Any) -> bool:
     """Whether a value is finite, and no derivative of it will be asked for that isn't."""
-    if RECORDING.finite:
-        return True
+    return RECORDING.finite or _known_finite(x)
+
+
+def _known_finite(x: Any) -> bool:
     while type(x) is Tracer and x.owner.batching:
         x = x.value
     return type(x) is not Tracer and bool(np.isfinite(x).all())

@@ -64,9 +64,7 @@ class _Sum:
 
     def _mask(self, kind: ArrayType) -> Any:
         pattern = ArrayType(kind.shape, np.dtype(float))
-        total: Any = False
-        for mask in self.masks or ():
-            total = np.logical_or(total, mask.value())
+        taken = [mask.value() for mask in self.masks or ()]
         for op, pieces in self.gathered.items():
             ones = [
                 (
@@ -76,8 +74,8 @@ class _Sum:
                 )
                 for g, operands, params, mask in pieces
             ]
-            total = np.logical_or(total, op.derivative.gather(pattern, ones) > 0)
-        return np.broadcast_to(total, kind.shape)
+            taken.append(op.derivative.gather(pattern, ones) > 0)
+        return np.broadcast_to(functools.reduce(np.logical_or, taken), kind.shape)
 
 
 def pull(
@@ -205,6 +203,7 @@ class _Sweep:
                     part = sum_to(fill(part, shape), to)
                     if mask is not None:
                         down = Mask(functools.partial(_narrowed, mask, shape, to), mask)
+                        down.near = mask.near
                 dtype = dtypes[number]
                 if part.dtype is not dtype and part.dtype != dtype:
                     part = convert(part, dtype)

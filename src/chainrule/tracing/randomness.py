@@ -1,4 +1,4 @@
-"""Random numbers drawn while a function is compiled would be the same at every call: refused."""
+"""Random numbers drawn where a function is recorded once, for all calls or turns: refused."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import functools
 import random
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from chainrule.base.errors import TraceError
 from chainrule.base.place import Place
+from chainrule.base.standin import StandIn
 
 _local = threading.local()
 _lock = threading.Lock()
@@ -24,6 +25,7 @@ _UNIFORM = "cr.random.uniform(seed, shape)"
 _PERMUTATION = "cr.random.permutation(seed, x)"
 _CHOICE = "cr.random.choice(seed, a, shape)"
 _KEY = "cr.random.key(seed)"
+_BEFORE = "or draw them all before the loop, and read some of them at every turn"
 
 # What draws the same with a seed: a name of np.random or random → a call of cr.random.
 _INSTEAD = {
@@ -59,29 +61,31 @@ _INSTEAD = {
 _MAKERS = tuple(name for name, instead in _INSTEAD.items() if instead == _KEY and name != "seed")
 
 
-def _refuse(name: str) -> None:
-    """Raise, if this thread compiles just now, unless it's this package that asks."""
-    if not getattr(_local, "depth", 0):
+def _refuse(name: str, given: Iterable[Any]) -> None:
+    """Raise, if this thread records for later, unless it's this package that asks.
+
+    A generator that a loop's body makes from a seed is the same at every turn anyhow.
+    """
+    recorded = getattr(_local, "recorded", None)
+    if not recorded:
+        return
+    if all(recorded) and name.rpartition(".")[2] in _MAKERS and any(a is not None for a in given):
         return
     caller = sys._getframe(2).f_globals.get("__name__", "")
     if caller.partition(".")[0] != __name__.partition(".")[0]:
-        raise frozen(name)
+        raise frozen(name, recorded[-1])
 
 
-class _Refused:
-    """Stands for a function that draws numbers: an error on threads that compile just now."""
+class _Refused(StandIn):
+    """Stands for a function that draws numbers: an error on threads that record just now."""
 
     def __init__(self, original: Callable[..., Any], name: str) -> None:
-        functools.update_wrapper(self, original)
-        self.original = original
+        super().__init__(original)
         self.name = name
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        _refuse(self.name)
+        _refuse(self.name, (*args, *kwargs.values()))
         return self.original(*args, **kwargs)
-
-    def __repr__(self) -> str:
-        return repr(self.original)
 
     def __reduce__(self) -> Any:
         return self.original.__reduce__()
@@ -94,7 +98,7 @@ class _RefusedClass(type):
     name: str
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        _refuse(cls.name)
+        _refuse(cls.name, (*args, *kwargs.values()))
         return cls.original(*args, **kwargs)
 
     def __instancecheck__(cls, instance: Any) -> bool:
@@ -113,8 +117,8 @@ def _stand_in(value: Any, name: str) -> Any:
     return _Refused(value, name)
 
 
-def frozen(name: str, where: Place | str | None = None) -> TraceError:
-    """The error for numbers that would be drawn only once."""
+def frozen(name: str, loop: str = "", where: Place | str | None = None) -> TraceError:
+    """The error for numbers that would be drawn only once, for a whole loop or for all calls."""
     plain = name.rpartition(".")[2]
     instead = _INSTEAD.get(plain)
     if instead == _KEY:
@@ -123,9 +127,10 @@ def frozen(name: str, where: Place | str | None = None) -> TraceError:
         fix = f"use {instead}, whose numbers follow from a seed;\n"
     else:
         fix = f"draw them with cr.random, whose numbers follow from a seed: {_NORMAL};\n"
+    place, time = (f"cr.{loop}", "turn") if loop else ("a function compiled by cr.jit", "call")
     return TraceError(
-        f"{name} inside a function compiled by cr.jit would give the same numbers at every call",
-        fix=f"{fix}or pass the numbers as an argument",
+        f"{name} inside {place} would give the same numbers at every {time}",
+        fix=fix + (_BEFORE if loop else "or pass the numbers as an argument"),
         where=where,
     )
 
@@ -150,43 +155,21 @@ def _replaced() -> tuple[tuple[dict[str, Any], dict[str, Any], dict[str, Any]], 
 
 
 @contextmanager
-def without_randomness() -> Iterator[None]:
-    """For its duration, drawing numbers on this thread is an error."""
+def without_randomness(loop: str = "") -> Iterator[None]:
+    """While a loop's body or a whole function is recorded: drawing on this thread is an error."""
     global _running
     with _lock:
         _running += 1
         if _running == 1:
             for namespace, new, _ in _replaced():
                 namespace.update(new)
-    _local.depth = getattr(_local, "depth", 0) + 1
+    _local.recorded = (*getattr(_local, "recorded", ()), loop)
     try:
         yield
     finally:
-        _local.depth -= 1
+        _local.recorded = _local.recorded[:-1]
         with _lock:
             _running -= 1
             if _running == 0:
                 for namespace, _, old in _replaced():
                     namespace.update(old)
-
-
-# ---- generators of the user's --------------------------------------------------------------------
-
-
-def states(generators: Sequence[Any]) -> list[Any]:
-    """How far each generator has come."""
-    return [_state(generator) for generator in generators]
-
-
-def _state(generator: Any) -> Any:
-    if isinstance(generator, np.random.Generator):
-        return _plain(generator.bit_generator.state)
-    if isinstance(generator, np.random.RandomState):
-        return _plain(generator.get_state(legacy=False))
-    return generator.getstate()
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return tuple((key, _plain(part)) for key, part in value.items())
-    return value.tobytes() if isinstance(value, np.ndarray) else value
