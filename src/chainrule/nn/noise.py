@@ -40,7 +40,16 @@ class Random(Layer):
         if rate == 1.0:
             return np.zeros_like(x)
         kept = bernoulli(self.draw_key(), 1.0 - rate, shape, np.float32)
-        return np.where(kept, x * (1.0 / (1.0 - rate)), 0.0)
+        return x * _factors(kept, 1.0 / (1.0 - rate), x.dtype)
+
+
+def _factors(kept: Any, scale: float, dtype: Any) -> Any:
+    """What keeps, scaled up, or leaves out: as factors.
+
+    A choice by np.where would have derivatives follow, through every layer before this one, what
+    it left out: more work than the layers themselves.
+    """
+    return np.where(kept, dtype.type(scale), dtype.type(0))
 
 
 @register("layer")
@@ -282,4 +291,4 @@ class StochasticDepth(Random):
         rows = inputs.shape[0] if self.mode == "row" else 1
         shape = (rows, *(1,) * (inputs.ndim - 1))
         taken = bernoulli(self.draw_key(), self.survival, shape, np.float32)
-        return inputs + np.where(taken, y, 0.0)
+        return inputs + y * _factors(taken, 1.0, y.dtype)

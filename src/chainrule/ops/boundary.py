@@ -14,6 +14,7 @@ from chainrule.ir.bound import EXACT
 from chainrule.ir.primitive import Case, Custom, Draw, Flat, Primitive, Scalar
 from chainrule.ir.types import ArrayType, type_of
 from chainrule.ops.family import primitive, unary
+from chainrule.tracing.recording import RECORDING
 from chainrule.tracing.stage import StageTrace
 from chainrule.tracing.trace import apply
 from chainrule.tracing.tracer import Tracer
@@ -48,7 +49,8 @@ class Callee:
 
 def _call_type(*types: ArrayType, callee: Callee) -> tuple[ArrayType, ...]:
     key = tuple((t.shape, t.dtype) for t in types)
-    if key not in callee.known_types:
+    # Who records for the compiler wants to see what the function does with arrays from outside.
+    if key not in callee.known_types or RECORDING.meets is not None:
         trace = StageTrace()
         try:
             outs = callee.function(*map(trace.abstract, types))

@@ -208,7 +208,11 @@ def _pad_constant(a: Any, widths: list[tuple[int, int]], values: Any) -> Any:
 
 
 def _cast(value: Any, dtype: Any) -> Any:
-    return TABLE["astype"](value, dtype) if type(value) is Tracer else np.asarray(value, dtype)
+    if type(value) is Tracer:
+        return TABLE["astype"](value, dtype)
+    own = np.array(value, dtype)
+    own.flags.writeable = False  # known never to change, by whoever compiles it
+    return own
 
 
 # ---- differences ---------------------------------------------------------------------------------

@@ -50,13 +50,12 @@ def fold(program: Program, *, closed: bool = False) -> Program:
 
 
 def is_constant(value: Any, size: int = _FOLD_SIZE) -> bool:
-    """Whether a captured array is nobody's to change: read-only, no part of another, not large."""
-    return (
-        type(value) is np.ndarray
-        and value.base is None
-        and not value.flags.writeable
-        and value.size <= size
-    )
+    """Whether a captured array is nobody's to change: read-only all the way down, not large."""
+    if type(value) is not np.ndarray or value.size > size:
+        return False
+    while type(value) is np.ndarray and not value.flags.writeable:
+        value = value.base
+    return value is None
 
 
 def _values(equation: Equation, known: Mapping[int, Any]) -> list[Any] | None:

@@ -9,6 +9,7 @@ from chainrule.ir.program import Program
 from chainrule.optimise.algebra import simplify
 from chainrule.optimise.cleanup import fold, prune, share
 from chainrule.optimise.inline import inline
+from chainrule.optimise.lift import lifted
 from chainrule.optimise.literal import literal
 from chainrule.optimise.product import distribute
 from chainrule.optimise.recompute import recompute
@@ -24,10 +25,11 @@ def optimise(program: Program, *, closed: bool = False) -> Program:
     Derivatives must have been taken before: it keeps values, not what they depend on.
 
     Args:
-        closed: as the body of a loop, it may not come to have captured arrays.
+        closed: as the body of a loop, it may not come to have captured arrays, but for those that
+            dissolved calls bring along, which `lifted` hands in.
     """
     program = _rounds(inside(inline(program)), closed)
-    leaner = recompute(distribute(program if closed else literal(program)))
+    leaner = recompute(distribute(literal(program)))
     # What is computed again in a loop may be there already.
     return rotate(program if leaner is program else _rounds(inside(leaner), closed))
 
@@ -51,14 +53,12 @@ def inside(program: Program) -> Program:
         equations.append(equation)
     if all(new is old for new, old in zip(equations, program.equations, strict=True)):
         return program
-    return dataclasses.replace(program, equations=tuple(equations))
+    return lifted(dataclasses.replace(program, equations=tuple(equations)))
 
 
 def _optimised(value: Any) -> Any:
     if isinstance(value, Program):
-        # A call that was dissolved may have brought arrays along, for which there's no place.
-        smaller = optimise(value, closed=True)
-        return value if smaller.captured != value.captured else smaller
+        return optimise(value, closed=True)
     if type(value) is tuple and any(isinstance(part, Program) for part in value):
         parts = tuple(map(_optimised, value))
         return value if all(a is b for a, b in zip(parts, value, strict=True)) else parts

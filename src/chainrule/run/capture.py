@@ -14,10 +14,10 @@ import numpy as np
 from chainrule.base.errors import TraceError
 from chainrule.base.place import INTERNAL, Place, user_place
 from chainrule.base.trees import flatten
-from chainrule.ir.primitive import Primitive
 from chainrule.ir.program import Constant, Equation, Program, Var
 from chainrule.ir.types import ArrayType, type_of
 from chainrule.ops.family import PRIMITIVES
+from chainrule.optimise.cleanup import is_constant
 from chainrule.tracing.buffer import Buffer
 from chainrule.tracing.creation import as_traced_leaf
 from chainrule.tracing.randomness import without_randomness
@@ -26,6 +26,8 @@ from chainrule.tracing.stage import StageTrace, close, without_value
 from chainrule.tracing.swap import swapped
 from chainrule.tracing.trace import resolve, snapshot
 from chainrule.tracing.tracer import Tracer
+
+_WITH_BODIES = {"scan", "while", "while_transpose", "cond", "call", "call_with_reverse"}
 
 _INSTEAD = {
     "np.nonzero()": "its shape would depend on values: keep every entry, and choose with "
@@ -114,17 +116,18 @@ class LiveTrace(StageTrace):
             fix,
         )
 
-    def process(self, op: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
-        if not self.computed and any(self._is_computed(a) for a in args):
-            self.computed = _from_user()
-        return super().process(op, args, params)
+    def meets(self, name: str, operands: Sequence[Any]) -> None:
+        """Look at the operands of an operation, on whichever trace: of a loop's body, a batch."""
+        if not self.computed and any(map(self._is_computed, operands)):
+            # What a body computed has become an operand of the loop, and nothing else tells of it.
+            self.computed = name in _WITH_BODIES or _from_user()
 
     def _is_computed(self, value: Any) -> bool:
         if isinstance(value, np.generic):
             return True
         if type(value) is not np.ndarray or isinstance(value.base, Buffer):
             return False
-        return self.root(value) is None
+        return self.root(value) is None and not is_constant(value, value.size)
 
 
 def _owner(array: np.ndarray) -> np.ndarray:
@@ -137,7 +140,7 @@ def _from_user() -> bool:
     """Whether an operation is the user's own, and not one of a derivative's or a batch's rule."""
     frame = sys._getframe(2)
     while frame is not None and INTERNAL[frame.f_code.co_filename]:
-        if frame.f_globals.get("__name__", "").startswith(("chainrule.transform", "chainrule.ops")):
+        if frame.f_globals.get("__name__", "").startswith("chainrule.transform"):
             return False
         frame = frame.f_back  # type: ignore[assignment]
     return True
@@ -203,7 +206,7 @@ def record(
     heads = [snapshot(t) for t in inputs]
     trace.names = {t.mark: n for t, n in zip(inputs, names, strict=True) if not t.shape}
     try:
-        with swapped(), without_randomness(), recording(trace.is_live):
+        with swapped(), without_randomness(), recording(trace.is_live, meets=trace.meets):
             outs, out_tree = flatten(f(inputs))
             # What the function computed of arrays from outside alone is a constant of the program.
             trace.computed = trace.computed or any(map(trace._is_computed, outs))

@@ -7,9 +7,10 @@ taken backwards, belongs to the line of the operation that it is the derivative 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import CodeType
+from typing import Any
 
 import numpy as np
 
@@ -21,10 +22,11 @@ class _Recording(threading.local):
     is recorded belongs to a derivative that is computed along with the values. `finite`: no slope
     is infinite, so that what was left out needs no care, except right behind a choice, entry by
     entry, where the choice's own condition says what it left out. `origins`: equations are to know
-    the calls, layers and loops around them.
+    the calls, layers and loops around them. `meets` is shown the operands of every operation.
     """
 
     live: Callable[[np.ndarray], bool] | None = None
+    meets: Callable[[str, Sequence[Any]], None] | None = None
     origin: tuple[CodeType | None, int | None] | None = None
     again = False
     tangents = False
@@ -47,17 +49,22 @@ def apart(array: np.ndarray) -> np.ndarray:
 
 
 @contextmanager
-def recording(live: Callable[[np.ndarray], bool], finite: bool = False) -> Iterator[None]:
+def recording(
+    live: Callable[[np.ndarray], bool],
+    finite: bool = False,
+    meets: Callable[[str, Sequence[Any]], None] | None = None,
+) -> Iterator[None]:
     """While a function is recorded on this thread: `live` says which arrays aren't copied.
 
-    With `finite`, slopes are taken to be finite, except right behind a choice.
+    With `finite`, slopes are taken to be finite, except right behind a choice. `meets` is shown
+    the name and the operands of every operation on traced values, wherever it's recorded.
     """
-    before = RECORDING.live, RECORDING.origin, RECORDING.finite
-    RECORDING.live, RECORDING.origin, RECORDING.finite = live, None, finite
+    before = RECORDING.live, RECORDING.origin, RECORDING.finite, RECORDING.meets
+    RECORDING.live, RECORDING.origin, RECORDING.finite, RECORDING.meets = live, None, finite, meets
     try:
         yield
     finally:
-        RECORDING.live, RECORDING.origin, RECORDING.finite = before
+        RECORDING.live, RECORDING.origin, RECORDING.finite, RECORDING.meets = before
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from chainrule.base.errors import ChainruleError, DtypeError, ShapeError, TraceE
 from chainrule.ir.primitive import Primitive
 from chainrule.ir.types import ArrayType, type_of
 from chainrule.tracing.operands import instead_of_plain_values, refuse_outer_write
+from chainrule.tracing.recording import RECORDING
 from chainrule.tracing.table import RESOLVERS
 from chainrule.tracing.tracer import Tracer
 from chainrule.tracing.view import Log, View, root_of, settle_aliasing
@@ -209,6 +210,8 @@ def apply(op: Primitive, *args: Any, **params: Any) -> Any:
         return resolve(value) if type(value) in RESOLVERS else value
     if BODIES:
         newest = _innermost(newest)
+    if RECORDING.meets is not None:
+        RECORDING.meets(op.name, args)
     return newest.process(op, args, params)
 
 
