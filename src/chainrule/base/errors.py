@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -40,6 +41,11 @@ class ChainruleError(Exception):
         if where is not None and not self._located:
             self.where, self._located = where, True
 
+    def __reduce__(self) -> Any:
+        # To another process goes what the place says: the code that it holds can't be sent.
+        where = None if self.where is None else str(self.where)
+        return _received, (type(self), self.problem), {**self.__dict__, "where": where}
+
     def __str__(self) -> str:
         rows = dict(self.facts)
         if self.where is not None:
@@ -52,6 +58,10 @@ class ChainruleError(Exception):
             f"  {label + ':':<{width}}" + text.replace("\n", indent) for label, text in rows.items()
         ]
         return "\n".join([self.problem, *lines])
+
+
+def _received(kind: type[ChainruleError], problem: str) -> ChainruleError:
+    return kind(problem)
 
 
 class ShapeError(ChainruleError, ValueError):
@@ -92,8 +102,6 @@ class UnsupportedError(ChainruleError, TypeError):
 
 class MissingAttributeError(UnsupportedError, AttributeError):
     """An attribute of NumPy's arrays that a traced array doesn't have."""
-
-    __module__ = "chainrule"
 
 
 class DomainError(ChainruleError, ArithmeticError, ValueError):
