@@ -35,8 +35,9 @@ from chainrule.run.poll import poll_address
 from chainrule.run.threads import pool
 
 _ALIGN = 64
-# What is kept with machine code: bytes of scratch, whether it calls back, whether it calls LAPACK,
-# how many results are written where an input lies; and of each of these its number and the input's.
+# What is kept with machine code: bytes of scratch; whether it calls back, calls LAPACK, shares
+# work, asks Python whether to go on; how many results are written where an input lies; and of each
+# of these its number and the input's.
 _HEAD, _PAIR = struct.Struct("<Q????I"), struct.Struct("<II")
 _SHORT = 4096  # entries; a program of fewer is over before another thread could run
 _LOOPS = ("scan", "while", "while_transpose")
