@@ -29,6 +29,7 @@ WORKLOADS: dict[str, tuple[str, str, tuple[int, ...]]] = {
     "GMM": ("mixture", "tables", (1,)),
     "LSTM": ("recurrent", "tables", (1,)),
     "joins": ("joining", "tables", (1,)),
+    "trees": ("trees", "tables", (1,)),
     "products": ("products", "tables", (1, 2)),
     "calls": ("calls", "tables", (1,)),
     "files": ("files", "tables", (1,)),

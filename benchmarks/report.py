@@ -12,12 +12,22 @@ from benchmarks.measure import Row
 LIBRARIES = ("chainrule numpy scipy llvmlite optree autograd torch jax jaxlib casadi sympy").split()
 
 
-def table(title: str, rows: Sequence[Row], absent: Sequence[str]) -> str:
-    """Median, spread and ratios; a ratio is ours divided by theirs: below 1, ours is faster."""
+def table(
+    title: str, rows: Sequence[Row], absent: Sequence[str], operations: float | None = None
+) -> str:
+    """Median, spread and ratios; a ratio is ours divided by theirs: below 1, ours is faster.
+
+    Args:
+        title: the first line.
+        rows: a line each.
+        absent: who could not take part, and why.
+        operations: the floating-point operations of the work, for a column of speeds.
+    """
     ours = [row for row in rows if row.role == "ours"]
     memory = ours[0].memory is not None
     ratios = ["ours / it"] if len(ours) == 1 else [f"{row.name} / it" for row in ours]
     head = ["", "median", "±", *ratios, *(["memory", "ours / it"] if memory else [])]
+    head += ["GFLOP/s"] if operations is not None else []
     body = [head]
     for row in rows:
         label = {"limit": f"{row.name} (limit)"}.get(row.role, row.name)
@@ -25,6 +35,8 @@ def table(title: str, rows: Sequence[Row], absent: Sequence[str]) -> str:
         if row.memory is not None and ours[0].memory is not None:
             share = "" if row is ours[0] else f"{ours[0].memory / row.memory:.2f}"
             cells += [f"{row.memory:.0f} MB", share]
+        if operations is not None:
+            cells.append(f"{operations / row.median / 1e9:.0f}")
         body.append(cells)
     widths = [max(len(line[k]) for line in body) for k in range(len(head))]
     lines = [

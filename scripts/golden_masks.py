@@ -58,6 +58,13 @@ CHAINS: dict[str, list[Layer]] = {
     "one behind the other": [([WORDS, WORDS], {}), ("Concatenate", {"axis": 1}), EACH],
     "masking": [("Masking", {"mask_value": 0.5}), ("LSTM", ALL), EACH],
     "batch normalisation": [("Masking", {}), ("BatchNormalization", {"momentum": 0.5}), EACH],
+    "batch normalisation of each step": [
+        ("Masking", {}), ("BatchNormalization", {"axis": 1, "momentum": 0.5}), EACH,
+    ],
+    "activity": [
+        WORDS, ("LSTM", {**ALL, "activity_regularizer": "l2"}),
+        ("Dense", {"units": 2, "activity_regularizer": "l1"}),
+    ],
 }  # fmt: skip
 
 

@@ -88,7 +88,7 @@ def check_drawing(case, graph, svg):
 def check_page(case, graph, page):
     """The page has the graph's drawing, its inputs and the user's source, and can compute."""
     data = data_of(page)
-    assert [node["name"] for node in data["nodes"]] == [node.name for node in graph.nodes]
+    assert [name for name, *_ in data["nodes"]] == [node.name for node in graph.nodes]
     titles = [source["title"] for source in data["sources"]]
     assert f"{case.function.__module__.rpartition('.')[2]}.py" in titles
     if not large(case):

@@ -219,6 +219,38 @@ def test_nan_and_infinity_are_shown_and_marked(visit, saved):
     assert page.locator("#trace .odd").count() >= 3
 
 
+def test_numbers_of_python_where_the_page_cannot_compute(visit, saved):
+    def f(A):
+        h = np.linalg.svd(A)[1]
+        return np.sum(np.outer(h, np.linspace(1.0, 2.0, 40)) * h[0]) + A[0, 0]
+
+    g = cr.graph(f, np.array([[2.0, 1.0], [0.0, 3.0]]))
+    g.backward()
+    page = visit(saved(g))
+    to_the_end(page)
+    for node in g.nodes:
+        for kind in ("value", "gradient"):
+            truth = np.ravel(getattr(node, kind))
+            if node.kind != "constant" and 0 < truth.size <= 64:
+                assert drawn(page, node.name, kind) == list(truth), (node.name, kind)
+    # Of a large array only the range is sent: neither sums nor derivatives of a part of it.
+    large, scalar = next(
+        (n, x) for n in g.nodes for x in n.inputs if (n.type.size, x.type.size) == (80, 1)
+    )
+    assert page.locator(f"#trace tr[data-row='{large.index}'] .range").count() >= 1
+    page.locator("#of").select_option(str(large.index))
+    page.locator("#by").select_option(str(scalar.index))
+    assert page.locator("#pair .unknown").all_inner_texts() == ["too large for this page"] * 2
+
+
+def test_complex_numbers_are_written_out(visit, saved):
+    page = visit(saved(cr.graph(lambda z: np.abs(z * (1 + 2j)), 1 + 1j)))
+    to_the_end(page)
+    texts = page.locator("#canvas .of-value").all_text_contents()
+    assert "−1 + 3i" in texts
+    assert "NaN" not in page.locator("body").inner_text()
+
+
 # ---- editing -------------------------------------------------------------------------------------
 
 

@@ -132,6 +132,13 @@ def test_arrays_and_digits(capsys):
         (["train", "twice.csv"], ["names that are all different"]),
         (["train", "single.csv"], ["a single value"]),
         (["train", "objects.npz"], ["objects.npz"]),
+        (["train", "flowers.csv", "--learning-rate", "-1"], ["learning_rate is out of its range"]),
+        (["train", "flowers.csv", "--without", "colur"], ["no column 'colur'", "mean 'colour'"]),
+        (["train", "flowers.csv", "--encoding", "utf-9"], ["no such encoding"]),
+        (["train", "flowers.csv", "-o", "nowhere/m.safetensors"], ["a folder that isn't there"]),
+        (["train", "flowers.csv", "--plot", "curves.xyz"], ["curves.png"]),
+        (["train", "flowers.csv", "-o", "model.png"], ["would be one file"]),
+        (["train", "latin.csv"], ["isn't written in UTF-8", "line: 2", "--encoding cp1252"]),
         (["predict", "flowers.csv", "flowers.csv"], ["isn't a whole file"]),
         (["predict", "nothing.safetensors", "flowers.csv"], ["there is no file"]),
     ],
@@ -142,11 +149,44 @@ def test_mistakes_are_answered_in_a_few_lines(arguments, words, capsys):
     write("twice.csv", ["a", "a"], [[1, 2]] * 20)
     write("single.csv", ["a", "b"], [[i, "same"] for i in range(20)])
     write("ragged.csv", ["a", "b"], [[1, 2], [1, 2, 3], [4]])
+    with open("latin.csv", "wb") as file:
+        file.write("a,b\nMüller,1\n".encode("latin-1"))
     np.savez("objects.npz", x=np.array([{}, []], object), y=np.arange(2))
     error = run(*arguments, capsys=capsys, code=2)
     for word in words:
-        assert word in error, error
+        assert word in error.replace("utf-8", "UTF-8").replace("line:  ", "line: "), error
     assert "Traceback" not in error
+
+
+def test_a_table_as_other_programs_write_it(capsys):
+    rng = np.random.default_rng(0)
+    lines = ["Kunde;Größe;seit;Art;"]
+    for i in range(200):
+        size = rng.normal(10, 3)
+        kind = "groß" if size > 10 else "klein" if i % 9 else ""
+        lines.append(f"{i};{size:.2f};2020-01-{i % 28 + 1:02d};{kind};".replace(".", ","))
+    with open("kunden.csv", "w", encoding="cp1252", newline="\r\n") as file:
+        file.write("\n".join(lines))
+    arguments = ["--encoding", "cp1252", "--without", "Kunde", "--target", "Art"]
+    out = run("train", "kunden.csv", *arguments, "--epochs", 40, "--quiet", capsys=capsys)
+    for line in (
+        "data   kunden.csv: 1 number and 1 date → 2 inputs",
+        "       read with semicolons between columns, decimal commas, cp1252",
+        "       left out, without a name: column 5",
+        "without a value in Art",
+        "target Art: 2 classes (groß, klein)",
+    ):
+        assert line in out
+    assert float(out.split("accuracy ")[-1].split("%")[0]) > 80
+    run("predict", "model.safetensors", "kunden.csv", "--encoding", "cp1252", capsys=capsys)
+
+
+def test_every_row_may_be_trained_on(capsys):
+    write("flowers.csv", HEADER, flowers(60))
+    none = ["--validation", 0, "--test", 0, "--epochs", 2, "--quiet"]
+    out = run("train", "flowers.csv", *none, capsys=capsys)
+    assert "rows   60 to train on, 0 to choose by, 0 to judge by" in out
+    assert "no rows were kept to judge by" in out
 
 
 def test_a_model_refuses_a_table_of_other_columns(capsys):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, reject, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import chainrule as cr
@@ -51,10 +51,8 @@ def test_compiled_programs(engine, steps, arrays, which):
     f = _programs.last(steps) if which == "values" else _programs.function(steps)
     f = cr.grad(f, argnums=tuple(range(len(arrays)))) if which == "gradient" else f
     with np.errstate(all="ignore"):
-        try:
+        with _programs.what_is_refused():
             expected = f(*[np.array(a, order="K")[()] for a in arrays])
-        except cr.DomainError:  # a gradient where the program has no value
-            reject()
         expected = expected if isinstance(expected, tuple) else (expected,)
         assume(usable(expected))
         with cr.settings(engine=engine):

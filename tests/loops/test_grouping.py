@@ -165,3 +165,30 @@ def test_what_a_loop_by_itself_reads_is_not_put_off(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(compile_module, "_memory", full_of_nan)
     arrays = [np.arange(4.0).reshape(2, 2) + k for k in range(3)]
     np.testing.assert_allclose(cr.jit(f)(*arrays), f(*arrays), rtol=1e-14)
+
+
+def test_a_sum_is_taken_where_its_terms_are_made_however_long_ago() -> None:
+    def f(x: Any) -> Any:
+        y = terms = np.sin(x)
+        for _ in range(15):
+            y = np.cumsum(y, axis=1) / 1200
+        return y, np.all(np.isfinite(terms))
+
+    x = np.cos(np.arange(4.0 * 1200)).reshape(4, 1200)
+    parts = text_of(f, x).split("define internal void @kernel")
+    (making,) = [part for part in parts[1:] if "@cr.sin" in part]
+    assert "@llvm.fabs" in making
+    compiled = cr.jit(f)
+    np.testing.assert_allclose(compiled(x)[0], f(x)[0], rtol=1e-12, atol=1e-12)
+    assert compiled(x)[1]
+    for bad in (np.nan, np.inf):
+        x[2, 700] = bad
+        with np.errstate(invalid="ignore"):
+            assert not compiled(x)[1]
+
+
+def test_what_becomes_of_a_sum_does_not_make_its_vectors_narrower() -> None:
+    x = np.ones(1000, np.float32)
+    whole = text_of(lambda x, s: s + 2.0 * np.sum(np.abs(x)), x, np.float64(1.0))
+    lanes = compile_module.host_target().vector_bytes // 4
+    assert f"call <{lanes} x float> @llvm.fabs" in whole

@@ -98,3 +98,17 @@ def test_other_channels_than_at_first() -> None:
         "the layer 'conv2d' expects 2 entries along axis 1, its input has 3\n"
         "  input: [1, 3, 8, 8], the batch first\n"
     )
+
+
+@pytest.mark.parametrize("variables", [{}, {"dense/kernel": np.ones((4, 3))}, np.ones((2, 4))])
+def test_apply_without_variables(variables):
+    layer = cr.nn.Dense(3)
+    layer.build((None, 4))
+    with pytest.raises(cr.ArgumentError, match="takes the values of all weights first"):
+        layer.apply(variables, np.ones((2, 4)))
+
+
+def test_a_model_is_no_array_to_differentiate_by():
+    layer = cr.nn.Dense(3)
+    with pytest.raises(cr.DtypeError, match="only floating-point arguments"):
+        cr.grad(lambda layer: np.sum(layer(np.ones((2, 4)))))(layer)

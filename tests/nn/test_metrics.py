@@ -236,3 +236,22 @@ def test_messages() -> None:
     ):
         with pytest.raises(cr.ArgumentError):
             make()
+
+
+@pytest.mark.parametrize("name", ["crossentropy", "sparse_categorical_crossentropy"])
+def test_a_metric_by_name_reads_logits_where_the_loss_does(name):
+    random = np.random.default_rng(0)
+    scores, labels = random.normal(size=(6, 4)), np.arange(6) % 4
+    loss = L.SparseCategoricalCrossentropy(from_logits=True)
+    metric = M.resolve(name, loss, (None,), (None, 4))
+    metric.update_state(labels, scores)
+    assert metric.name == name
+    np.testing.assert_allclose(metric.result(), loss(labels, scores), rtol=1e-6)
+
+
+def test_the_binary_accuracy_by_name_reads_logits_where_the_loss_does():
+    loss = L.BinaryCrossentropy(from_logits=True)
+    for given, right in ((loss, 1.0), (L.BinaryCrossentropy(), 0.5)):
+        metric = M.resolve("binary_accuracy", given, (None, 1), (None, 1))
+        metric.update_state(np.array([[1], [0]]), np.array([[0.2], [-0.2]]))
+        assert metric.result() == right

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.emit import product, serial, turn
+from chainrule.emit import distribution, draw, product, serial, turn
 from chainrule.loops import schedule
 from chainrule.run import compile as compiling
 from chainrule.run import engine
@@ -91,6 +91,52 @@ def test_a_kernel_is_stopped_on_its_way(name, asked):
                 compiled(x)
             assert asked["calls"] == 3
             np.testing.assert_array_equal(x, given)
+
+
+MANY = 2**21 + 5
+DRAWS = {
+    "uniform": lambda seed: cr.random.uniform(seed, (MANY,)),
+    "normal": lambda seed: cr.random.normal(seed, (MANY,)),
+    "normal, float32": lambda seed: cr.random.normal(seed, (MANY,), dtype=np.float32),
+    "truncated": lambda seed: cr.random.truncated_normal(seed, (MANY,)),
+    "exponential": lambda seed: cr.random.exponential(seed, (MANY,)),
+    "integers": lambda seed: cr.random.integers(seed, 0, 1000, (MANY,)),
+    "large integers": lambda seed: cr.random.integers(seed, 0, 2**40, (MANY,)),
+    "permutation": lambda seed: cr.random.permutation(seed, MANY),
+    "for several keys": lambda seed: cr.vmap(lambda k: cr.random.normal(k, (2**18,)))(
+        cr.random.split(seed, 6)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DRAWS)
+def test_drawing_is_stopped_on_its_way(name, asked, monkeypatch):
+    for module in (draw, distribution):
+        monkeypatch.setattr(module, "_LONG", 0)
+    f = DRAWS[name]
+    with cr.settings(engine="numpy"):
+        wanted = cr.jit(f)(7)
+    with cr.settings(threads=1):
+        compiled = cr.jit(f)
+        for _ in range(3):
+            asked.update({"calls": 0, "raise at": 0})
+            np.testing.assert_array_equal(compiled(7), wanted)
+            assert asked["calls"] > 5
+            asked.update({"calls": 0, "raise at": 3})
+            with pytest.raises(KeyboardInterrupt):
+                compiled(7)
+            assert asked["calls"] == 3
+
+
+def test_packed_integers_are_drawn_in_one_go(brief):
+    """NumPy cuts four of them out of half a word, and forgets what is left when it's done."""
+
+    def f(seed):
+        return cr.random.integers(seed, 0, 100, (2**18 + 3,), dtype=np.int8)
+
+    with cr.settings(engine="numpy"):
+        wanted = cr.jit(f)(7)
+    np.testing.assert_array_equal(cr.jit(f)(7), wanted)
 
 
 def test_what_was_not_done_is_not_written(asked):

@@ -1,5 +1,6 @@
 """The page as text: its data, its arithmetic, and that nothing in it can break out."""
 
+import base64
 import json
 import re
 
@@ -8,9 +9,12 @@ import pytest
 
 import chainrule as cr
 from chainrule.show.frame import framed
+from chainrule.show.node import Edge
 from chainrule.show.page import views
-from chainrule.show.page_data import multiplications, number_of, numbers_of, page_data
+from chainrule.show.page_data import page_data
+from chainrule.show.page_gate import multiplications
 from chainrule.show.page_html import View, embedded, page
+from chainrule.show.page_number import number_of, numbers_of, packed
 from chainrule.show.sweep import sweeps
 from chainrule.tracing.stage import evaluate
 
@@ -92,6 +96,13 @@ def test_multiplications_are_those_of_the_lectures(graph):
     assert [multiplications(e) for e in product] == [12, 12]
 
 
+def unpacked(numbers):
+    """Of scalars that were packed: a list of the entry of each, None where there is none."""
+    there = np.unpackbits(np.frombuffer(base64.b64decode(numbers["there"]), np.uint8))
+    entries = iter(np.frombuffer(base64.b64decode(numbers["entries"]), "<f8").tolist())
+    return [[next(entries)] if bit else None for bit in there]
+
+
 # ---- data ----------------------------------------------------------------------------------------
 
 
@@ -108,8 +119,8 @@ def test_lines_point_into_the_users_source(graph):
     data, _ = page_data(graph)
     block, gradient = data["sources"]
     assert block["lines"][0] == "def y(x, z):"
-    at = {node["name"]: data["lines"][n] for n, node in enumerate(data["nodes"])}
-    assert block["lines"][at["a"][1]].strip() == "a = x * z"
+    at = {name: data["lines"][n] for n, (name, *_) in enumerate(data["nodes"])}
+    assert block["lines"][data["spots"][at["a"]][1]].strip() == "a = x * z"
     assert at["x"] is None
     assert block["title"] == "test_page.py"
     assert "def dy(x, z):" in gradient["lines"]
@@ -126,7 +137,7 @@ def test_a_branch_by_python_means_no_editing():
     data, arithmetic = page_data(g)
     assert arithmetic == ""
     assert "branch by a value (test_page.py" in data["cannotEdit"]
-    assert data["shown"]["gradient"]["0"]["entries"] == [2.0]
+    assert unpacked(data["shown"]["gradient"])[0] == [2.0]
 
 
 def test_what_cannot_be_printed_means_no_editing():
@@ -149,7 +160,7 @@ def test_a_graph_of_many_nodes_is_shown_but_not_computed(graph, monkeypatch):
     )
     # Forward mode is Python's own then, along the first number.
     assert data["shown"]["along"] == 0
-    tangent = data["shown"]["tangent"][str(graph.outputs[0].index)]["entries"]
+    tangent = unpacked(data["shown"]["tangent"])[graph.outputs[0].index]
     assert tangent == pytest.approx([float(graph.inputs[0].gradient)], rel=1e-14)
 
 
@@ -159,6 +170,81 @@ def test_a_graph_of_many_numbers_is_shown_but_not_computed():
     assert arithmetic == ""
     assert "too many to compute" in data["cannotEdit"]
     assert len(json.dumps(data)) < 50_000
+
+
+def test_alike_gates_are_told_once_and_numbers_packed():
+    def f(x):
+        for _ in range(4000):
+            x = np.sin(x) * 1.01
+        return x
+
+    g = cr.graph(f, 0.5)
+    g.backward()
+    data, _ = page_data(g)
+    kinds = [(gate["kind"], gate.get("pattern")) for gate in data["gates"]]
+    assert kinds == [
+        ("input", None), ("operation", ""), ("constant", None), ("operation", "switches"),
+    ]  # fmt: skip
+    assert len(json.dumps(data, separators=(",", ":"))) < 70 * len(g.nodes)
+    for what in ("value", "gradient"):
+        sent = unpacked(data["shown"][what])
+        moving = [node.index for node in g.nodes if node.kind != "constant"]
+        assert [sent[n] for n in moving] == [[float(getattr(g.nodes[n], what))] for n in moving]
+    for what in ("contribution", "local"):
+        sent = unpacked(data["shown"][what])
+        for k, edge in enumerate(g.edges):
+            truth = None if edge.source.kind == "constant" else [float(getattr(edge, what))]
+            assert sent[k] == truth
+
+
+def test_gates_differ_where_their_formulas_or_costs_do(graph):
+    g = cr.graph(lambda x, n: x**2 + x**3 + x * 1 + x * 1.0 + x * np.sum(n), 2.0, np.ones(3))
+    data, _ = page_data(g)
+    formulas = [gate["formula"] for gate in data["gates"] if gate["kind"] == "operation"]
+    for text in ("<mn>2</mn>", "<mn>3</mn>"):
+        assert sum(text in formula for formula in formulas) == 1
+    # Every gate's own is what it would be told of it alone.
+    for node, (_, number, *reads) in zip(g.nodes, data["nodes"], strict=True):
+        gate = data["gates"][number]
+        assert gate["shape"] == node.type.shape
+        assert reads == [source.index for source in node.inputs]
+        costs = [multiplications(Edge(x, node, k)) for k, x in enumerate(node.inputs)]
+        assert [slot["cost"] for slot in gate.get("slots", [])] == costs
+
+
+def test_what_is_packed_of_an_array():
+    found = packed([None, np.arange(100), np.array([1 + 2j]), np.float32(0.5), np.zeros(0)])
+    assert found["ranges"] == {"1": [0, 99]}
+    assert found["texts"] == {"2": ["1 + 2i"]}
+    assert unpacked(found | {"there": packed([0.5])["there"]})[0] == [0.5]
+
+
+def test_a_long_loop_is_drawn_as_a_few_of_its_turns():
+    def f(x):
+        for k in range(300):
+            x = np.sin(x + k)
+        return x
+
+    found = opened(cr.graph(f, 0.5))
+    [inside] = [view for view in found.values() if view.title == "for k"]
+    told = re.findall(
+        r'class="node[^>]*data-name="(turn[^"]*)"[^>]*data-members="([^"]*)"', inside.svg
+    )
+    assert told == [
+        ("turn 1", "1-3"), ("turn 2", "4-6"), ("turn 3", "7-9"), ("turns 4 to 299", "10-897"),
+        ("turn 300", "898-900"),
+    ]  # fmt: skip
+    assert [view.title for view in found.values() if view.parent == inside.key] == [
+        "turn 1", "turn 2", "turn 3", "turn 300",
+    ]  # fmt: skip
+
+
+def test_what_is_too_large_to_be_drawn_is_one_box(monkeypatch):
+    monkeypatch.setattr("chainrule.show.page._MOST_DRAWN", 100)
+    graph = cr.graph(lambda x: sum([np.sin(x * k) for k in range(200)]), 0.5)
+    [whole] = views(graph)
+    assert re.findall('data-box="([^"]*)"', whole.svg) == ["all"]
+    assert whole.nodes == {0}
 
 
 # ---- nothing breaks out --------------------------------------------------------------------------

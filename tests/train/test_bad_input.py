@@ -69,14 +69,85 @@ def test_nan_names_row_and_column():
     assert "column: 2" in text
 
 
-def test_nan_in_a_large_file_is_found_when_it_is_met(monkeypatch):
+@pytest.fixture
+def nothing_is_searched(monkeypatch):
+    """As for large data: NaN is found by the step that meets it."""
     monkeypatch.setattr("chainrule.train.data._SCANNED_BYTES", 0)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("size", [1, 4, 8, None])
+def test_nan_in_large_data_is_found_when_it_is_met(nothing_is_searched, size, value):
     x = X.copy()
-    x[13, 2] = np.inf
-    kind, text = message(lambda: model().fit(x, ONE_HOT, batch_size=4, verbose=0, seed=3))
+    x[13, 2] = value
+    kind, text = message(lambda: model().fit(x, ONE_HOT, batch_size=size, verbose=0, seed=3))
     assert kind == "DomainError"
     assert "row:    13" in text
     assert "column: 2" in text
+
+
+def hides_nan(blocked):
+    """NaN in its input is lost in a mask, so the loss stays a number."""
+    made = cr.nn.Sequential(
+        [cr.nn.Dense(4), cr.nn.Activation(lambda z: np.where(z > 0, z, 0)), cr.nn.Dense(3)]
+    )
+    made.compile(cr.optim.SGD(0.1), "mse", blocked=blocked)
+    return made
+
+
+@pytest.mark.parametrize("size", [1, 4])
+@pytest.mark.parametrize("blocked", [True, False])
+def test_nan_that_a_mask_hides_from_the_loss_is_found(nothing_is_searched, blocked, size):
+    x = np.tile(X, (4, 1))
+    x[61, 1] = np.nan
+    made, good = hides_nan(blocked), hides_nan(blocked)
+    kind, text = message(
+        lambda: made.fit(x, np.tile(ONE_HOT, (4, 1)), batch_size=size, shuffle=False, verbose=0)
+    )
+    assert kind == "DomainError"
+    assert "row:    61" in text
+    assert "keeps the weights" in text
+    before = 61 // size * size
+    good.fit(
+        x[:before], np.tile(ONE_HOT, (4, 1))[:before], batch_size=size, shuffle=False, verbose=0
+    )
+    for mine, wanted in zip(made.get_weights(), good.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, wanted, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [1, 4])
+def test_nan_in_weights_of_samples_is_found_when_it_is_met(nothing_is_searched, size):
+    weights = np.ones(20)
+    weights[13] = np.nan
+    kind, text = message(lambda: model().fit(X, ONE_HOT, size, sample_weight=weights, verbose=0))
+    assert kind == "DomainError"
+    assert "array: sample_weight" in text
+    assert "row:   13" in text
+
+
+@pytest.mark.parametrize("given", ["validation_split", "validation_data"])
+def test_nan_in_what_is_held_out_is_found_before_training(nothing_is_searched, given):
+    x = X.copy()
+    x[18, 2] = np.nan
+    made = model()
+    made.build((4,))
+    before = made.get_weights()
+    count, held = (20, 0.2) if given == "validation_split" else (18, (x, ONE_HOT))
+    kind, text = message(lambda: made.fit(x[:count], ONE_HOT[:count], verbose=0, **{given: held}))
+    assert kind == "DomainError"
+    assert f"fit: {given}" in text
+    assert "row:    18" in text
+    assert np.array_equal(before[0], made.get_weights()[0])
+
+
+def test_nan_in_a_stream_names_batch_and_row():
+    batches = [(X[i : i + 4].copy(), ONE_HOT[i : i + 4]) for i in range(0, 20, 4)]
+    batches[3][0][2, 1] = np.nan
+    kind, text = message(lambda: model().fit(batches, verbose=0))
+    assert kind == "DomainError"
+    assert "batch:  3" in text
+    assert "row:    2" in text
+    assert "column: 1" in text
 
 
 @pytest.mark.parametrize("size", [1, 4])

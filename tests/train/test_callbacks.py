@@ -195,3 +195,40 @@ def test_the_curves_are_drawn_and_their_numbers_given(tmp_path):
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(cr.ArgumentError, match="no such curve"):
         history.plot("accuracy")
+
+
+class Traced(cr.nn.Layer):
+    """Counts how often it is called: under a compiler, how often it is traced."""
+
+    calls = 0
+
+    def call(self, x):
+        self.calls += 1
+        return x
+
+
+def test_a_new_rate_is_no_new_program_and_a_new_momentum_is():
+    x = np.linspace(-1, 1, 64)[:, None]
+
+    def losses(change):
+        layer = Traced()
+        model = cr.nn.Sequential([layer, cr.nn.Dense(1)])
+        model.compile(cr.optim.SGD(0.1, momentum=0.9), "mse")
+
+        def callback(epoch, logs):
+            counts.append(layer.calls)
+            if epoch == 1:
+                change(model.compiled.optimizer)
+
+        counts = []
+        history = model.fit(x, 2 * x, epochs=4, callbacks=[callback], verbose=0, seed=0)
+        return history.history["loss"], counts
+
+    plain, _ = losses(lambda optimizer: None)
+    slower, counts = losses(lambda optimizer: setattr(optimizer, "learning_rate", 0.01))
+    assert counts[1] == counts[3]
+    assert slower[:2] == plain[:2]
+    assert slower[2:] != plain[2:]
+    other, _ = losses(lambda optimizer: setattr(optimizer, "momentum", 0.5))
+    assert other[:2] == plain[:2]
+    assert other[2:] != plain[2:]

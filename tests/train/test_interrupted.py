@@ -17,6 +17,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs signals a
 BEGIN = """
 import resource, signal, sys
 import numpy as np, chainrule as cr
+signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background ignore it
 rng = np.random.default_rng(0)
 x, y = rng.normal(size=(600, 20)).astype(np.float32), rng.integers(0, 4, 600)
 

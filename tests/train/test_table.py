@@ -32,11 +32,20 @@ def test_numbers_are_standardised_and_categories_spread_out():
     assert list(encoder.answers(np.array([[0.1, 0.9], [3.0, 1.0]]))) == ["small", "large"]
 
 
-def test_a_constant_column_and_an_unknown_category_do_no_harm():
-    given = {"a": np.full(10, 7.0), "b": np.array(["x"] * 10, object), "t": np.arange(10) / 3}
+def test_an_unknown_category_is_none_and_what_never_varies_is_left_out():
+    given = {
+        "a": np.full(10, 0.1),
+        "b": np.array(["x"] * 10, object),
+        "c": np.array(["p", "q"] * 5, object),
+        "d": np.full(10, np.nan),
+        "t": np.arange(10) / 3,
+    }
     encoder = cr.train.Encoder.fitted(given, "t")
-    later = {"a": np.array([8.0]), "b": np.array(["new"], object)}
-    assert encoder.inputs(later).tolist() == [[1.0, 0.0]]
+    assert encoder.notes == ["left out, the same in every row: a, b, d"]
+    assert encoder.inputs({"c": np.array(["new", "q"], object)}).tolist() == [[0, 0], [0, 1]]
+    del given["c"]
+    with pytest.raises(cr.ArgumentError, match="no column is left to learn from"):
+        cr.train.Encoder.fitted(given, "t")
 
 
 def test_an_encoder_is_plain_data():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import linecache
 import os
 import sys
@@ -17,7 +18,8 @@ _INTERNAL_FOLDERS = tuple(
     folder + os.sep
     for folder in (_PACKAGE, _NUMPY, *(os.path.join(_SITE, n) for n in ("scipy", "optree")))
 )
-_INTERNAL_NAMES = ("<frozen", "<__array_function__")
+# contextlib's frames stand between ours where one of ours is a context manager.
+_INTERNAL_NAMES = ("<frozen", "<__array_function__", contextlib.__file__)
 
 
 class _InternalFiles(dict[str, bool]):

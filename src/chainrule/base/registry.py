@@ -80,10 +80,13 @@ def look_up(kind: str, name: str) -> Any:
         return _ENTRIES[kind, name]
     known = sorted({n for k, n in _ENTRIES if k == kind})
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    article = "an" if kind[0] in "aeiou" else "a"
     raise ArgumentError(
         f"no {kind} is called {name!r}",
         {"nearest": ", ".join(near) or "none", "known": str(len(known))},
-        f"did you mean {near[0]!r}?" if near else f"pass a {kind} object or a function instead",
+        f"did you mean {near[0]!r}?"
+        if near
+        else f"pass {article} {kind} object or a function instead",
     )
 
 

@@ -40,12 +40,17 @@ def flatten(tree: Any) -> tuple[list[Any], Any]:
     import optree
 
     leaves, structure = optree.tree_flatten(tree, namespace=_NAMESPACE)
-    if any(_is_unknown_dataclass(leaf) for leaf in leaves):
-        for leaf in leaves:
-            if _is_unknown_dataclass(leaf):
-                _register_dataclass(type(leaf))
-        return flatten(tree)
-    return leaves, structure
+    if are_leaves(leaves):
+        return leaves, structure
+    unknown = [leaf for leaf in leaves if _is_unknown_dataclass(leaf)]
+    for leaf in unknown:
+        _register_dataclass(type(leaf))
+    return flatten(tree) if unknown else (leaves, structure)
+
+
+def are_leaves(found: Sequence[Any]) -> bool:
+    """Whether these can't be trees, as is plain from their classes."""
+    return _LEAF_TYPES.issuperset(map(type, found))
 
 
 def unflatten(structure: Any, leaves: Sequence[Any]) -> Any:
@@ -92,6 +97,11 @@ def paths(tree: Any) -> list[str]:
 
     accessors = optree.tree_accessors(tree, namespace=_NAMESPACE)
     return [accessor.codify("") for accessor in accessors]
+
+
+def is_record(kind: type) -> bool:
+    """Whether it's a dataclass whose fields are the children, in their order."""
+    return kind in _registered
 
 
 def _is_unknown_dataclass(leaf: Any) -> bool:

@@ -11,7 +11,7 @@ from chainrule.show.play.controls import Controls, Source
 from chainrule.show.play.server import Server
 from chainrule.show.play.session import Session
 from chainrule.show.play.table import known_target
-from chainrule.train.table import read_table
+from chainrule.train.table_file import read_table
 
 
 def table_source(file: str, target: str | None, task: str) -> Source:

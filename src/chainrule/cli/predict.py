@@ -14,10 +14,13 @@ import numpy as np
 from chainrule.base.errors import ModelFileError, StorageError
 from chainrule.train.container import read_container
 from chainrule.train.saving import model_from
-from chainrule.train.table import Encoder, read_table
+from chainrule.train.table import Encoder
+from chainrule.train.table_file import read_table
 
 
-def run_predict(model_file: str, file: str, output: str | None) -> None:
+def run_predict(
+    model_file: str, file: str, output: str | None, encoding: str | None = None
+) -> None:
     """The answers of a model for the rows of a table, as CSV."""
     meaning, arrays = read_container(model_file, "model")
     if "table" not in meaning:
@@ -27,10 +30,14 @@ def run_predict(model_file: str, file: str, output: str | None) -> None:
         )
     encoder = Encoder.from_config(meaning["table"])
     model = model_from(meaning, arrays, Path(model_file).name)
-    outputs = model.predict(encoder.inputs(read_table(file)))
+    columns = read_table(file, texts=encoder.texts, encoding=encoding)
+    outputs = model.predict(encoder.inputs(columns))
     answers = encoder.answers(outputs)
     header = [encoder.target]
-    rows: list[Sequence[Any]] = [[answer] for answer in answers.tolist()]
+    # The weights are float32: what is behind the ninth digit says nothing.
+    rows: list[Sequence[Any]] = [
+        [answer if isinstance(answer, str) else f"{answer:.9g}"] for answer in answers.tolist()
+    ]
     if encoder.classes is not None:
         shifted = np.exp(outputs - outputs.max(axis=1, keepdims=True))
         chances = shifted / shifted.sum(axis=1, keepdims=True)
@@ -57,10 +64,11 @@ def _write(stream: TextIO, header: Sequence[str], rows: Sequence[Sequence[Any]])
 @click.argument("model")
 @click.argument("file")
 @click.option("-o", "--output", metavar="FILE", help="Where to write; the screen if not given.")
-def predict(model: str, file: str, output: str | None) -> None:
+@click.option("--encoding", help="Of a text file: cp1252, latin-1, …; UTF-8 if not given.")
+def predict(model: str, file: str, output: str | None, encoding: str | None) -> None:
     """Write the answers of MODEL for the rows of FILE, as CSV.
 
     \b
     chainrule predict model.safetensors new_flowers.csv
     """
-    run_predict(model, file, output)
+    run_predict(model, file, output, encoding)

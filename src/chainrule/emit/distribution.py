@@ -7,12 +7,13 @@ bit for bit, with whatever its methods leave out and draw again.
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterator
+from contextlib import contextmanager
 
 from chainrule.base.distributions import NUMPYS
 from chainrule.emit.code import Code
-from chainrule.emit.draw import PREFIX, WORDS, words_text
-from chainrule.emit.region import Printing
+from chainrule.emit.draw import MANY_WORDS, PREFIX, WORDS, many_words_text, words_text
+from chainrule.emit.region import POLL, Printing
 from chainrule.loops.draw import GROUP, Distribution
 from chainrule.loops.schedule import Target
 from chainrule.loops.value import Value
@@ -35,6 +36,9 @@ FUNCTIONS = {
 # left, and which.
 _KEY, _BLOCK, _USED, _HAS_HALF, _HALF, _WORDS = 0, 2, 3, 4, 5, 8
 _BLOCKS = GROUP // 4
+# Numbers that take so long that somebody may want to stop it; and those between two questions.
+_LONG, _PIECE = 2**22, 2**18
+_PACKED = (8, 16)  # bits of numbers of which NumPy cuts several out of one word
 
 
 def print_distribution(region: Printing, value: Value, call: Distribution) -> None:
@@ -44,8 +48,12 @@ def print_distribution(region: Printing, value: Value, call: Distribution) -> No
     inside = [*map(region.pointer, (*value.operands, value))]
     numbers = [count, size, value.dtype.itemsize, *call.numbers]
     given = [f"ptr {p}" for p in inside] + [f"i64 {n}" for n in numbers]
-    region.text.library.declarations.add(f"declare void @{name}(ptr, ptr{', i64' * 5})")
-    region.lines.append(f"  call void @{name}({', '.join(given)})")
+    region.text.library.declarations.add(f"declare i1 @{name}(ptr, ptr{', i64' * 5}, ptr)")
+    long = value.size >= _LONG
+    ask = region.from_context(POLL) if long else "null"
+    stopped = region.new(f"call i1 @{name}({', '.join(given)}, ptr {ask})")
+    if long:
+        region.leave_if(f"icmp eq i1 {stopped}, true", "-1")
 
 
 def _name(function: str, within: bool) -> str:
@@ -58,8 +66,8 @@ def random_text(target: Target, offered: Container[str]) -> tuple[str, list[str]
     Args:
         offered: which of NumPy's functions there are.
     """
-    parts, exported = [_DECLARATIONS, words_text(target)], [WORDS]
-    parts += [_next64(), _next32(), _next_double(), _TABLE]
+    parts, exported = [_DECLARATIONS, words_text(target)], [WORDS, MANY_WORDS]
+    parts += [_next64(), _next32(), _next_double(), _TABLE, many_words_text(), _fill()]
     for function, signature in FUNCTIONS.items():
         if function in offered:
             result, arguments = signature.split(" ", 1)
@@ -78,17 +86,20 @@ _TABLE = "@table = internal constant [4 x ptr] [ptr @next64, ptr @next32, ptr @d
 
 
 def _each_key(name: str, within: bool) -> str:
-    """Draw for one key after the other, each from the beginning of its stream."""
+    """Draw for one key after the other, each from the beginning of its stream.
+
+    `ask`, unless it's null, is asked now and then whether to stop; the result says if it was so.
+    """
     code = Code(
-        f"void @{_name(name, within)}(ptr %keys, ptr %out, i64 %count, i64 %size, i64 %bytes, "
-        "i64 %first, i64 %second)"
+        f"i1 @{_name(name, within)}(ptr %keys, ptr %out, i64 %count, i64 %size, i64 %bytes, "
+        "i64 %first, i64 %second, ptr %ask)"
     )
     state = code.value(f"alloca [{_WORDS + GROUP} x i64], align 64")
     source = code.value("alloca [5 x ptr]")
     code.store(f"ptr {state}", source)
-    for place in range(4):
-        function = code.load("ptr", "@table", 8 * place)
-        code.store(f"ptr {function}", source, 8 * (place + 1))
+    for number in range(4):
+        function = code.load("ptr", "@table", 8 * number)
+        code.store(f"ptr {function}", source, 8 * (number + 1))
     row = code.value("mul i64 %size, %bytes")
     with code.loop("%count") as k:
         for word in range(2):
@@ -104,13 +115,63 @@ def _each_key(name: str, within: bool) -> str:
             _cut(code, f"@{NUMPYS}{name}", source, start)
         elif name.startswith("random_bounded"):
             bits = int(name.removeprefix("random_bounded_uint").removesuffix("_fill"))
-            first, second = (_narrow(code, number, bits) for number in ("%first", "%second"))
-            bounds = f"{first}, {second}, i64 %size, i1 zeroext false"
-            code.line(f"call void @{NUMPYS}{name}(ptr {source}, {bounds}, ptr {start})")
+            _bounded(code, f"@{NUMPYS}{name}", bits, source, start)
         else:
-            code.line(f"call void @{NUMPYS}{name}(ptr {source}, i64 %size, ptr {start})")
-    code.line("ret void")
+            inside = f"ptr @{NUMPYS}{name}, ptr {source}, i64 %size, i64 %bytes, ptr {start}"
+            stopped = code.value(f"call i1 @fill({inside}, ptr %ask)")
+            code.need(code.value(f"xor i1 {stopped}, true"), "stopped")
+    code.line("ret i1 false")
+    code.label("stopped")
+    code.line("ret i1 true")
     return code.text()
+
+
+def _fill() -> str:
+    """Have a function draw so many numbers, piece by piece; whether it was stopped."""
+    code = Code(
+        "internal i1 @fill(ptr %draw, ptr %source, i64 %size, i64 %bytes, ptr %out, ptr %ask) "
+        "noinline"
+    )
+    with _pieces(code, "%size") as (begin, count):
+        place = code.place("i8", "%out", code.value(f"mul i64 {begin}, %bytes"))
+        code.line(f"call void %draw(ptr %source, i64 {count}, ptr {place})")
+    code.line("ret i1 false")
+    code.label("stopped")
+    code.line("ret i1 true")
+    return code.text()
+
+
+def _bounded(code: Code, function: str, bits: int, source: str, start: str) -> None:
+    """Integers of so many bits; what is left of a word that several come from is lost at last."""
+    first, second = (_narrow(code, number, bits) for number in ("%first", "%second"))
+    if bits in _PACKED:
+        inside = f"ptr {source}, {first}, {second}, i64 %size, i1 zeroext false, ptr {start}"
+        code.line(f"call void {function}({inside})")
+        return
+    with _pieces(code, "%size") as (begin, count):
+        place = code.place(f"i{bits}", start, begin)
+        inside = f"ptr {source}, {first}, {second}, i64 {count}, i1 zeroext false, ptr {place}"
+        code.line(f"call void {function}({inside})")
+
+
+def _kind(function: str) -> str:
+    return "float" if function.endswith("_f") else "double"
+
+
+@contextmanager
+def _pieces(code: Code, total: str) -> Iterator[tuple[str, str]]:
+    """What follows for one piece after the other: its first number, and how many it has."""
+    more = code.value(f"add i64 {total}, {_PIECE - 1}")
+    with code.loop(code.value(f"udiv i64 {more}, {_PIECE}")) as k:
+        begin = code.value(f"mul i64 {k}, {_PIECE}")
+        rest = code.value(f"sub i64 {total}, {begin}")
+        yield begin, code.value(f"call i64 @llvm.umin.i64(i64 {rest}, i64 {_PIECE})")
+        ask, on = code.name("ask"), code.name("unasked")
+        code.line(f"br i1 {code.value('icmp eq ptr %ask, null')}, label %{on}, label %{ask}")
+        code.label(ask)
+        answer = code.value("call i32 %ask()")
+        code.line(f"br i1 {code.value(f'icmp eq i32 {answer}, 0')}, label %{on}, label %stopped")
+        code.label(on)
 
 
 def _narrow(code: Code, number: str, bits: int) -> str:
@@ -125,8 +186,9 @@ def _shuffled(code: Code, source: str, place: str) -> None:
     with code.loop("%size") as k:
         code.store(f"i64 {k}", code.place("i64", place, k))
     swaps = code.value("call i64 @llvm.usub.sat.i64(i64 %size, i64 1)")
-    with code.loop(swaps) as k:
-        last = code.value(f"sub i64 {swaps}, {k}")
+    with _pieces(code, swaps) as (begin, count), code.loop(count) as k:
+        done = code.value(f"add i64 {begin}, {k}")
+        last = code.value(f"sub i64 {swaps}, {done}")
         other = code.value(f"call i64 @{NUMPYS}random_interval(ptr {source}, i64 {last})")
         places = [code.place("i64", place, number) for number in (last, other)]
         numbers = [code.load("i64", p) for p in places]
@@ -136,12 +198,14 @@ def _shuffled(code: Code, source: str, place: str) -> None:
 
 def _cut(code: Code, function: str, source: str, place: str) -> None:
     """Numbers drawn one by one, each again until it's within two of zero."""
-    kind, size = ("float", "f32") if function.endswith("_f") else ("double", "f64")
-    with code.loop("%size") as k:
-        here, again = code.place(kind, place, k), code.name("again")
+    kind = _kind(function)
+    with _pieces(code, "%size") as (begin, count), code.loop(count) as k:
+        number = code.value(f"add i64 {begin}, {k}")
+        here, again = code.place(kind, place, number), code.name("again")
         code.jump(again)
         code.label(again)
         code.line(f"call void {function}(ptr {source}, i64 1, ptr {here})")
+        size = "f32" if kind == "float" else "f64"
         magnitude = code.value(f"call {kind} @llvm.fabs.{size}({kind} {code.load(kind, here)})")
         code.need(code.value(f"fcmp ole {kind} {magnitude}, 2.0"), again)
 

@@ -14,13 +14,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chainrule.emit.code import Code
-from chainrule.emit.region import PARALLEL, Printing
+from chainrule.emit.region import PARALLEL, POLL, Printing
+from chainrule.emit.watch import watching_text
 from chainrule.loops.draw import GROUP, Philox
 from chainrule.loops.schedule import Target
 from chainrule.loops.value import Value
 
 PREFIX = "cr.random."  # of the names of all functions that draw
-WORDS = f"{PREFIX}words"
+WORDS, MANY_WORDS = f"{PREFIX}words", f"{PREFIX}many.words"
 _ROUNDS = 10
 _FACTORS = (0xD2E7470EE14C6C93, 0xCA5A826395121157)
 _STEPS = (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)  # what is added to the key after each round
@@ -28,6 +29,7 @@ _WORDS = 4  # of a block
 _HALF = 2**32 - 1
 _EIGHT = "<8 x i64>"
 _CHUNK = 64  # groups of words that are worth a thread's while
+_LONG = 2**22  # words that take so long that somebody may want to stop it
 # What a chunk is told, by words.
 _KEYS, _STARTS, _OUT, _REGION, _COUNT, _GROUPS, _PIECES, _SPAN = range(8)
 
@@ -41,9 +43,16 @@ def print_draw(region: Printing, value: Value, call: Philox) -> None:
     numbers = [call.region, count, groups, pieces, span, chunks]
     pointers = [*map(region.pointer, (*value.operands, value)), "%context"]
     inside = [f"ptr {p}" for p in pointers] + [f"i64 {n}" for n in numbers]
-    region.text.library.declarations.add(f"declare void @{WORDS}(ptr, ptr, ptr, ptr{', i64' * 6})")
-    region.lines.append(f"  call void @{WORDS}({', '.join(inside)})")
     region.text.reads.add(PARALLEL)
+    types = f"(ptr, ptr, ptr, ptr{', i64' * 6})"
+    if value.size < _LONG:
+        region.text.library.declarations.add(f"declare void @{WORDS}{types}")
+        region.lines.append(f"  call void @{WORDS}({', '.join(inside)})")
+        return
+    region.text.reads.add(POLL)
+    region.text.library.declarations.add(f"declare i1 @{MANY_WORDS}{types}")
+    stopped = region.new(f"call i1 @{MANY_WORDS}({', '.join(inside)})")
+    region.leave_if(f"icmp eq i1 {stopped}, true", "-1")
 
 
 def words_text(target: Target) -> str:
@@ -51,18 +60,32 @@ def words_text(target: Target) -> str:
     return "\n\n".join(["declare i64 @llvm.umin.i64(i64, i64)", _Part(target).text(), _whole()])
 
 
-def _whole() -> str:
-    """All chunks: of one alone, or by the threads."""
+def many_words_text() -> str:
+    """The same for many words, which somebody may want to stop; it says whether it was stopped."""
+    code, data = _told(f"i1 @{MANY_WORDS}")
+    inside = f"ptr @part, ptr {data}, i64 %chunks, ptr %context"
+    code.line(f"ret i1 {code.value(f'call i1 @watched({inside})')}")
+    return f"{watching_text()}\n\n{code.text()}"
+
+
+def _told(name: str) -> tuple[Code, str]:
+    """The beginning of a function that has chunks done; what they are told."""
     code = Code(
-        f"void @{WORDS}(ptr %keys, ptr %starts, ptr %out, ptr %context, i64 %region, "
+        f"{name}(ptr %keys, ptr %starts, ptr %out, ptr %context, i64 %region, "
         "i64 %count, i64 %groups, i64 %pieces, i64 %span, i64 %chunks)"
     )
     data = code.value("alloca [8 x i64]")
-    for place, name in ((_KEYS, "keys"), (_STARTS, "starts"), (_OUT, "out")):
-        code.store(f"ptr %{name}", data, 8 * place)
+    for place, pointer in ((_KEYS, "keys"), (_STARTS, "starts"), (_OUT, "out")):
+        code.store(f"ptr %{pointer}", data, 8 * place)
     numbers = ("region", "count", "groups", "pieces", "span")
-    for place, name in zip((_REGION, _COUNT, _GROUPS, _PIECES, _SPAN), numbers, strict=True):
-        code.store(f"i64 %{name}", data, 8 * place)
+    for place, number in zip((_REGION, _COUNT, _GROUPS, _PIECES, _SPAN), numbers, strict=True):
+        code.store(f"i64 %{number}", data, 8 * place)
+    return code, data
+
+
+def _whole() -> str:
+    """All chunks: of one alone, or by the threads."""
+    code, data = _told(f"void @{WORDS}")
     code.compare("ugt", "i64", "%chunks", "1", "alone")
     parallel = code.word("%context", PARALLEL, "ptr")
     code.line(f"call void {parallel}(ptr @part, ptr {data}, i64 %chunks)")

@@ -224,8 +224,10 @@ def _place(
     earliest = max((where[source.number] for source, _ in needs.reads), default=-1)
     lowest = max(earliest, len(steps) - _LOOKBACK, 0)
     near = range(len(steps) - 1, lowest - 1, -1)
-    # Large results of what was made far before: they needn't go through memory once more.
-    far = [earliest] if 0 <= earliest < lowest and value.size >= _LARGE else []
+    # Large results of what was made far before, and short sums of it: they needn't go through
+    # memory once more.
+    large = value.size >= _LARGE or _condenses(value)
+    far = [earliest] if 0 <= earliest < lowest and large else []
     for position in () if alone else (*near, *far):
         kernel = steps[position]
         if not isinstance(kernel, Kernel) or kernel.alone:
@@ -237,6 +239,11 @@ def _place(
     kernel = Kernel(value.shape, value.extents, alone=alone)
     kernel.add(value, needs)
     steps.append(kernel)
+
+
+def _condenses(value: Value) -> bool:
+    """Whether little is left of much."""
+    return value.how == "fold" and math.prod(value.extents) >= _TURNED
 
 
 def _delay(

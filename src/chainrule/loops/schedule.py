@@ -144,9 +144,11 @@ def tile_of(
 def _lanes(nest: Nest, target: Target) -> int:
     """Lanes of the widest number that is computed with, places in memory aside.
 
-    What is the same for all entries, such as a learning rate, is computed once and has no lanes.
+    What is the same for all entries, such as a learning rate, is computed once and has no lanes;
+    so is what becomes of the sums, where each is a single number.
     """
-    kinds = {f.node.kind for f in nest.folds} | {s.node.kind for s in (*nest.inner, *nest.outer)}
+    stores = (*nest.inner, *nest.outer) if nest.shape else nest.inner
+    kinds = {f.node.kind for f in nest.folds} | {s.node.kind for s in stores}
     places = {n.number for load in nest.loads() for n in postorder(load.args)}
     varying: set[int] = set()
     for node in postorder(nest.nodes()):

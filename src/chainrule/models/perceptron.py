@@ -29,7 +29,7 @@ def mlp(
         A `Sequential` whose layers are called hidden1, hidden2 …, output.
 
     Raises:
-        ArgumentError: no sizes.
+        ArgumentError: no sizes, or something else than a list of them.
 
     Source: Rumelhart, Hinton and Williams, Learning representations by back-propagating errors,
         1986.
@@ -41,6 +41,12 @@ def mlp(
         >>> model.count_params()
         2260
     """
+    if isinstance(units, str) or not isinstance(units, Sequence):
+        raise ArgumentError(
+            "the sizes of a network's layers are a list, the output's last",
+            {"given": repr(units)},
+            "cr.models.mlp([30, 10])",
+        )
     if not units:
         raise ArgumentError("a network needs at least its output", fix="cr.models.mlp([30, 10])")
     model = nn.Sequential()

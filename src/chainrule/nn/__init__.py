@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 from typing import Any
 
@@ -30,7 +31,8 @@ _HOMES = {
     "chainrule.nn.noise": (
         "Dropout GaussianDropout GaussianNoise SpatialDropout1D SpatialDropout2D StochasticDepth"
     ),
-    "chainrule.nn.merging": ("Add Average Concatenate Dot Maximum Minimum Multiply Subtract"),
+    "chainrule.nn.merging": "Add Average Concatenate Dot Maximum Minimum Multiply Subtract",
+    "chainrule.nn.merged": "add average concatenate dot maximum minimum multiply subtract",
     "chainrule.nn.resizing": ("Cropping2D UpSampling2D ZeroPadding1D ZeroPadding2D ZeroPadding3D"),
     "chainrule.nn.batch_normalization": "BatchNormalization",
     "chainrule.nn.normalization": (
@@ -80,7 +82,25 @@ def __getattr__(name: str) -> Any:
         return value
     if name in _ROOMS:
         return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module 'chainrule.nn' has no attribute {name!r}")
+    raise AttributeError(_missing(name))
+
+
+# What Keras has and this hasn't, and what does the same.
+_INSTEAD = {
+    "InputLayer": "begin with cr.nn.Input(shape)",
+    "Lambda": "NumPy functions and operators work on the values between layers as they are",
+    "Normalization": "scale the data by its mean and spread before training",
+    "Rescaling": "multiply: x / 255 works on what cr.nn.Input gives",
+    "clone_model": "cr.nn.deserialize(cr.nn.serialize(model))",
+}
+
+
+def _missing(name: str) -> str:
+    text = f"module 'chainrule.nn' has no attribute {name!r}"
+    if name in _INSTEAD:
+        return f"{text}; {_INSTEAD[name]}"
+    near = difflib.get_close_matches(name, __all__, n=1)
+    return f"{text}; did you mean {near[0]!r}?" if near else text
 
 
 def __dir__() -> list[str]:

@@ -121,17 +121,17 @@ class BatchNormalization(Normalization):
     def _moments(self, x: Any, axis: int, mask: Any) -> tuple[Any, Any]:
         """Mean and population variance over all axes but one, of what counts."""
         axes = tuple(a for a in range(x.ndim) if a != axis)
-        weights = self._counted(x, axis, mask)
+        weights = self._counted(x, mask)
         return moments(x, axes) if weights is None else weighted_moments(x, weights, axes)
 
-    def _counted(self, x: Any, axis: int, mask: Any) -> Any:
+    def _counted(self, x: Any, mask: Any) -> Any:
         """1 for what counts and 0 for the rest, of x's rank; None if all does."""
         rows, found = self.rows(), None
         if rows is not None:
             found = np.reshape(rows, (x.shape[0], *(1,) * (x.ndim - 1))).astype(x.dtype)
         if mask is not None:
             shape = np.shape(mask)
-            if len(shape) >= x.ndim or shape != x.shape[: len(shape)] or len(shape) > axis:
+            if len(shape) >= x.ndim or shape != x.shape[: len(shape)]:
                 raise ShapeError(
                     f"the mask of {self.name!r} doesn't fit its input",
                     {"mask": list(shape), "input": list(x.shape)},

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import itertools
-import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from chainrule.base.errors import ArgumentError
 from chainrule.base.registry import as_data, from_data, get, register, serialize, snake_case
 from chainrule.base.trees import map_tree
 from chainrule.nn import pure
+from chainrule.nn.activity import activity_penalty
+from chainrule.nn.derived import DERIVED, refuse_arguments, refuse_name
 from chainrule.nn.dtype import float_dtype
 from chainrule.nn.mask import with_masks
 from chainrule.nn.parts import WEIGHTS, Parts
@@ -25,6 +27,7 @@ from chainrule.nn.weight import Weight
 from chainrule.tracing.origin import announces
 
 _EAGER_SEEDS = itertools.count()
+_MADE = "_made"  # the attribute that says that `build` was called
 
 
 @register("layer")
@@ -36,11 +39,14 @@ class Layer(Parts):
     dicts are parts of it. Assigning to a weight that isn't trainable keeps a new state.
 
     Args:
-        activity_regularizer: a penalty on the output, added to the loss.
+        activity_regularizer: a penalty on the output, divided by the rows of the batch and added to
+            the loss.
         trainable: whether the optimiser changes the weights of this layer and of its parts.
         dtype: "float32" or "float64"; the default of `set_dtype` if not given.
         autocast: whether inputs are turned into that dtype first.
         name: its part of the path of its weights; "dense", "dense_1" … if not given.
+        input_shape: of one input, for the first layer of a `Sequential`; `cr.nn.Input` in front of
+            it says the same.
 
     Example:
         >>> import numpy as np
@@ -59,7 +65,13 @@ class Layer(Parts):
     """
 
     input_spec: Any = None
+    _derived: ClassVar[Mapping[str, Callable[[Any], Any]]] = DERIVED
     supports_masking = False  # whether `compute_mask` says what is masked in the output
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "build" in vars(cls):
+            cls.build = _noted(cls.build)  # type: ignore[method-assign]
 
     def __init__(
         self,
@@ -69,7 +81,10 @@ class Layer(Parts):
         dtype: Any = None,
         autocast: bool = True,
         name: str | None = None,
+        input_shape: Any = None,
+        **unknown: Any,
     ) -> None:
+        refuse_arguments(type(self), unknown)
         if name is not None and (not isinstance(name, str) or not name or "/" in name):
             raise ArgumentError(
                 "the name of a layer is a text without '/'", {"name": repr(name)}, "rename it"
@@ -83,6 +98,7 @@ class Layer(Parts):
         self.dtype = float_dtype(dtype)
         self.autocast = autocast
         self.activity_regularizer = get("regularizer", activity_regularizer)
+        self.first_shape = input_shape
         self.built = False
         self.built_for: Any = None  # the shapes it was built for
 
@@ -129,6 +145,8 @@ class Layer(Parts):
         config: dict[str, Any] = {}
         for name, parameter in inspect.signature(type(self)).parameters.items():
             if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+                continue
+            if name == "input_shape":  # a Sequential keeps it
                 continue
             if not hasattr(self, name):
                 raise ArgumentError(
@@ -228,6 +246,7 @@ class Layer(Parts):
         if isinstance(value, Weight):
             self.__dict__.pop(name, None)
             weights[name] = value
+            self._changed()
         elif name in weights:
             write(weights[name], value)
         else:
@@ -239,7 +258,9 @@ class Layer(Parts):
         weights = self.__dict__.get(WEIGHTS, {})
         if name in weights:
             return read(weights[name])
-        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        if name in self._derived:
+            return self._derived[name](self)
+        raise refuse_name(self, name)
 
     # --- calling -------------------------------------------------------------------------------
 
@@ -270,7 +291,7 @@ class Layer(Parts):
             output = self.call(*inputs, **chosen_options(type(self).call, options, scope.training))
             scope.masks.passed_on(self, inputs, [options.get("mask"), *masks], output)
         if self.activity_regularizer is not None:
-            self.add_loss(self.activity_regularizer(output))
+            self.add_loss(activity_penalty(self.activity_regularizer, output, scope.rows))
         if scope.watch is None:
             return output
         seen = scope.watch(self, output)
@@ -285,44 +306,14 @@ class Layer(Parts):
         return x if x.dtype == self.dtype or x.dtype.kind == "c" else x.astype(self.dtype)
 
     def _build(self, shapes: Any, scope: Scope) -> None:
-        self.make_weights(shapes)
+        if _MADE not in self.__dict__:  # a layer's own `build` may have called that of its parts
+            self.make_weights(shapes)
         self.built = True
         self.built_for = shapes
         if scope.make is None:
             for weight in self.own_weights:
                 path = f"{self.name}/{weight.name}"
                 weight.value = weight.first_value(path, next(_EAGER_SEEDS))
-
-    # --- its weights ---------------------------------------------------------------------------
-
-    @property
-    def weights(self) -> list[np.ndarray]:
-        """The values of all weights, in the order in which they are defined."""
-        return [read(weight) for weight in self.weights_by_path().values()]
-
-    def get_weights(self) -> list[np.ndarray]:
-        """Copies of the values of all weights."""
-        return [np.array(value) for value in self.weights]
-
-    def set_weights(self, values: Any) -> None:
-        """Give all weights other values.
-
-        Raises:
-            ArgumentError, ShapeError: another number of values, or other shapes.
-        """
-        weights = self.weights_by_path()
-        values = list(values)
-        if len(values) != len(weights):
-            raise ArgumentError(
-                "another number of values than weights",
-                {"weights": len(weights), "values": len(values)},
-            )
-        for weight, value in zip(weights.values(), values, strict=True):
-            weight.keep(value)
-
-    def count_params(self) -> int:
-        """How many numbers its weights hold, the state included."""
-        return sum(math.prod(w.shape) for w in self.weights_by_path().values())
 
     # --- as a pure function --------------------------------------------------------------------
 
@@ -385,6 +376,18 @@ class Layer(Parts):
             (None, 5)
         """
         return pure.output_shape(self, input_shape)
+
+
+def _noted(build: Any) -> Any:
+    """A class's `build` that leaves word that it has made the weights."""
+
+    @functools.wraps(build)
+    def noted(self: Any, *args: Any, **options: Any) -> Any:
+        result = build(self, *args, **options)
+        self.__dict__[_MADE] = True
+        return result
+
+    return noted
 
 
 def _who(frame: Any) -> tuple[str, str]:

@@ -56,6 +56,20 @@ class Metric:
         self.output_shape: tuple[int, ...] | None = None
         self._state: State | None = None
 
+    def add_variable(self, *args: Any, **options: Any) -> Any:
+        """Refused: a state is what `init` and `update` return, so that metrics compile.
+
+        Raises:
+            ArgumentError: says what to define instead.
+        """
+        raise ArgumentError(
+            f"{type(self).__name__} has variables for a state, and metrics are pure functions",
+            fix="define init(self), update(self, state, y_true, y_pred, weights=None), which\n"
+            "returns the next state, and value(self, state); see cr.nn.Metric",
+        )
+
+    add_weight = add_variable
+
     # ---- pure ----
 
     def build(self, output_shape: Sequence[int | None]) -> None:

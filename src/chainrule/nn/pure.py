@@ -72,6 +72,23 @@ def output_types(layer: Any, shapes: Any, training: bool = False) -> Any:
     return inference.types(output)
 
 
+def carried_types(layer: Any, shapes: Any) -> dict[str, ArrayType]:
+    """The types of what a call on inputs of these full shapes hands on to the next one."""
+    carried = layer.carried_by_path()
+    inference = Inference()
+    inputs = map_shapes(lambda shape: inference.value(ArrayType(shape, layer.dtype)), shapes)
+    scope = Scope({}, make=lambda w: inference.value(ArrayType(w.shape, w.dtype)))
+    scope.root = layer
+
+    def left() -> Any:
+        with scope:
+            layer(inputs)
+        return {path: scope.updates[c] for path, c in carried.items() if c in scope.updates}
+
+    found: dict[str, ArrayType] = inference.types(left)
+    return found
+
+
 def output_shape(layer: Any, input_shape: Any) -> Any:
     """The shape of the output; the batch is the input's, None included."""
     batches: list[Any] = []
@@ -105,18 +122,31 @@ def forward(
     given: Mapping[int, Any] | None = None,
 ) -> Forward:
     """One call of a layer with these values for its weights; see `Scope` for the last three."""
+    if not isinstance(variables, Mapping) or "parameters" not in variables:
+        what = ", ".join(variables) if isinstance(variables, Mapping) else type(variables).__name__
+        raise ArgumentError(
+            "apply takes the values of all weights first, as init returns them",
+            {"given": what or "an empty dict"},
+            'y, state = model.apply({"parameters": parameters, "state": state}, x)',
+        )
     state = variables.get("state", {})
     values = {**variables["parameters"], **state}
     weights = layer.weights_by_path()
-    if weights.keys() != values.keys():
-        _refuse_paths(layer, set(weights), set(values))
+    carried = layer.carried_by_path()
+    expected = weights.keys() | (carried.keys() & state.keys())
+    if expected != values.keys():
+        _refuse_paths(layer, set(expected), set(values))
     key = key_of(seed) if isinstance(seed, int) else seed
-    scope = Scope({w: values[path] for path, w in weights.items()}, training, key, rows)
+    known = {w: values[path] for path, w in weights.items()}
+    known.update((c, values.get(path)) for path, c in carried.items())
+    scope = Scope(known, training, key, rows)
     scope.watch, scope.root = watch, layer
     scope.given = dict(given or {})
     with scope:
         output = layer(*inputs)
-    after = {path: scope.updates.get(weights[path], value) for path, value in state.items()}
+    kept = {**weights, **carried}
+    after = {path: scope.updates.get(kept[path], value) for path, value in state.items()}
+    after |= {path: scope.updates[c] for path, c in carried.items() if c in scope.updates}
     return Forward(output, after, tuple(scope.losses), scope.masks)
 
 

@@ -9,9 +9,10 @@ import numpy as np
 from chainrule.base.errors import ArgumentError, ShapeError
 from chainrule.base.registry import get, register
 from chainrule.base.trees import flatten, map_tree
+from chainrule.nn.carried import Carried
 from chainrule.nn.cell import Cell
 from chainrule.nn.layer import Layer
-from chainrule.nn.scope import current
+from chainrule.nn.scope import current, received, write
 from chainrule.nn.spec import InputSpec
 from chainrule.transform.control import scan
 
@@ -29,7 +30,9 @@ class RNN(Layer):
         return_sequences: return the outputs of all steps, not only the last.
         return_state: return the last states too: (outputs, *states).
         go_backwards: begin with the last step; the outputs are in the order they are made.
-        stateful: refused: a call's states are handed to the next one with initial_state.
+        stateful: whether a call, or a batch in training, begins with the states that the one
+            before ended with; `reset_states` makes the next one begin with zeros. All batches then
+            have one size, and row i of a batch goes on where row i of the last one ended.
         unroll: write the steps out one after the other instead of a loop: the same numbers, longer
             to compile.
         zero_output_for_mask: give 0 for steps that are masked out, not the last output again.
@@ -77,14 +80,9 @@ class RNN(Layer):
         self.return_sequences = bool(return_sequences)
         self.return_state = bool(return_state)
         self.go_backwards = bool(go_backwards)
-        if stateful:
-            raise ArgumentError(
-                f"the layer {self.name!r} can't keep states between calls: a network is a function",
-                {"stateful": stateful},
-                "make it with return_state=True, and give the states to the next call:\n"
-                "y, *states = layer(x, initial_state=states)",
-            )
-        self.stateful = False
+        self.stateful = bool(stateful)
+        if self.stateful:
+            self.own_carried = tuple(Carried(f"state_{i}") for i in range(len(self.sizes())))
         self.unroll = bool(unroll)
         self.zero_output_for_mask = bool(zero_output_for_mask)
         own = isinstance(self.cell, Cell)
@@ -134,6 +132,8 @@ class RNN(Layer):
             output = np.swapaxes(ys[::-1] if self.go_backwards else ys, 0, 1)
         else:
             output = last if carried else states[0]
+        for left, state in zip(self.own_carried, states, strict=False):
+            write(left, state)
         return (output, *states) if self.return_state else output
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
@@ -143,6 +143,8 @@ class RNN(Layer):
     def _start(self, given: Any, batch: int) -> list[Any]:
         """The first states."""
         sizes = self.sizes()
+        if given is None and self.stateful:
+            given = self._left(batch)
         if given is None:
             return [np.zeros((batch, n), self.dtype) for n in sizes]
         states = list(given) if isinstance(given, (list, tuple)) else [given]
@@ -154,6 +156,20 @@ class RNN(Layer):
                 "pass one array (batch, size) for each state, as return_state=True gives them",
             )
         return [self._cast(state) for state in states]
+
+    def _left(self, batch: int) -> list[Any] | None:
+        """The states that the call before has left, if there was one."""
+        states = [received(carried) for carried in self.own_carried]
+        if any(state is None for state in states):
+            return None
+        rows = np.shape(states[0])[0]
+        if rows != batch:
+            raise ShapeError(
+                f"the stateful layer {self.name!r} has states for batches of another size",
+                {"rows before": rows, "rows now": batch},
+                f"pass batches of {rows} rows, or forget the states: model.reset_states()",
+            )
+        return states
 
     def _step(self, sequences: Any, training: bool) -> tuple[Any, Any]:
         """What a step does with its row and the states; and the rows, time first."""
@@ -201,6 +217,7 @@ class OfCell(RNN):
 
     def __getattr__(self, name: str) -> Any:
         cell = self.__dict__.get("cell")
-        if cell is not None and not name.startswith("_"):
+        own = name.startswith("_") or name in self._derived
+        if cell is not None and not own:
             return getattr(cell, name)
         return super().__getattr__(name)

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from chainrule.base.errors import ArgumentError, ChainruleError
+from chainrule.base.keys import key_of
+from chainrule.nn.carried import Carried
 from chainrule.nn.mask import Masks
 from chainrule.nn.weight import Weight
 from chainrule.ops.draw_keys import fold_in
@@ -21,7 +23,7 @@ class Scope:
     """One call of a network.
 
     Args:
-        values: weight → its value during the call.
+        values: weight → its value during the call; and of what calls hand on to each other.
         training: what layers such as Dropout are told.
         key: where chance comes from, uint64[2]; None refuses it.
         rows: 1 for each row of the batch that counts and 0 for padding; None if all count.
@@ -31,7 +33,7 @@ class Scope:
 
     def __init__(
         self,
-        values: dict[Weight, Any],
+        values: dict[Any, Any],
         training: bool = False,
         key: Any = None,
         rows: Any = None,
@@ -44,7 +46,7 @@ class Scope:
         self.rows = rows
         self.make = make
         self.watch = watch
-        self.updates: dict[Weight, Any] = {}
+        self.updates: dict[Weight | Carried, Any] = {}
         self.losses: list[Any] = []
         self.draws = 0
         self.masks = Masks()
@@ -73,15 +75,25 @@ class Scope:
             self.values[weight] = self.make(weight)
         return self.values[weight]
 
+    def received(self, carried: Carried) -> Any:
+        """What the call before has left, within this one or before it; None if there was none."""
+        if carried in self.updates:
+            return self.updates[carried]
+        if carried in self.values:
+            return self.values[carried]
+        return carried.value if self.make is None else None
+
     def draw(self, who: str) -> Any:
         """A key that no other draw of this call has.
 
         Raises:
             ArgumentError: the call was given no seed.
         """
+        if self.key is None and self.make is not None:
+            self.key = key_of(0)  # only shapes are wanted
         if self.key is None:
             raise ArgumentError(
-                f"{who} draws random numbers while training, and the call was given no seed",
+                f"{who} draws random numbers, and the call was given no seed",
                 fix="pass one: model.apply(variables, x, training=True, seed=0)",
             )
         self.draws += 1
@@ -119,6 +131,11 @@ def within(layer: Any, scope: Scope) -> Iterator[None]:
     except Exception as error:
         if hasattr(error, "add_note") and not getattr(error, "__notes__", ()):
             error.add_note(f"in the layer {_called(layer, scope)}")
+            if getattr(error, "name", None) in ("assign", "assign_add", "assign_sub"):
+                error.add_note(
+                    "weights are arrays here; setting the attribute keeps a new value: "
+                    "self.total = self.total + x"
+                )
         raise
     finally:
         scope.frozen -= not layer.trainable
@@ -137,7 +154,13 @@ def read(weight: Weight) -> Any:
     return weight.kept() if scope is None else scope.read(weight)
 
 
-def write(weight: Weight, value: Any) -> None:
+def received(carried: Carried) -> Any:
+    """What the call before has left here; None if there was none."""
+    scope = current()
+    return carried.value if scope is None else scope.received(carried)
+
+
+def write(weight: Weight | Carried, value: Any) -> None:
     """Give a weight another value: within a call in its scope alone, else for good."""
     scope = current()
     if scope is None:

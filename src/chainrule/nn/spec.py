@@ -82,8 +82,21 @@ def check_inputs(spec: Any, name: str, shapes: Any) -> None:
             raise ShapeError(
                 f"the layer {name!r} {fault}",
                 {"input": f"{list(shape)}, the batch first"},
-                "reshape the input (cr.nn.Flatten, cr.nn.Reshape), or make a layer for this shape",
+                _remedy(one, len(shape)),
             )
+
+
+def _remedy(spec: InputSpec, axes: int) -> str:
+    """What to do about an input that doesn't fit."""
+    least = spec.ndim or spec.min_ndim or 0
+    if axes == least - 1 and spec.ndim is not None:
+        return (
+            "x[..., None] gives grey images and plain series their channel axis; x[None] makes a "
+            "batch of a single sample"
+        )
+    if axes == least - 1:
+        return "x[None] makes a batch of a single sample, x[:, None] a column of single numbers"
+    return "reshape the input (cr.nn.Flatten, cr.nn.Reshape), or make a layer for this shape"
 
 
 def _is_shape(shape: Any) -> bool:

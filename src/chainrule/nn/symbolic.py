@@ -14,6 +14,8 @@ import numpy as np
 
 from chainrule.base.errors import ArgumentError, ShapeError, TraceError
 from chainrule.ir.types import ArrayType
+from chainrule.nn.arguments import whole_number
+from chainrule.nn.derived import CALLS
 from chainrule.nn.dtype import float_dtype
 from chainrule.nn.infer import Inference
 from chainrule.nn.scope import Scope
@@ -104,14 +106,17 @@ def Input(
     batch_size: int | None = None,
     dtype: Any = None,
     *,
+    batch_shape: Any = None,
     name: str | None = None,
 ) -> Symbolic:
     """An input of a network, to call layers on.
 
     Args:
         shape: of one input, without the batch.
-        batch_size: kept in the shape; any batch is accepted later.
-        dtype: of the network's computations; inputs are cast to it.
+        batch_size: kept in the shape. Stateful layers hold to it; else any batch is accepted.
+        dtype: of the network's computations; inputs are cast to it. That of integers, such as
+            "int32" for ids, stands for the default.
+        batch_shape: the shape with the batch size in front, in place of shape and batch_size.
         name: what `predict` and `fit` call it in a dict of inputs.
 
     Example:
@@ -123,12 +128,22 @@ def Input(
         >>> cr.nn.Model(x, y).count_params()
         15
     """
+    if batch_shape is not None and shape is None and batch_size is None:
+        batch_size, *shape = batch_shape
+    elif batch_shape is not None:
+        raise ArgumentError(
+            "an Input's batch_shape says all of its shape", fix="leave shape and batch_size out"
+        )
+    if batch_size is not None:
+        batch_size = whole_number("batch_size", batch_size)
     if shape is None or isinstance(shape, Symbolic):
         raise ArgumentError(
             "an Input needs the shape of one input", {"shape": repr(shape)}, "Input((784,))"
         )
     sizes = (shape,) if isinstance(shape, int) else tuple(shape)
     _, *rest = with_batch((None, *sizes), _BATCH)
+    if dtype is not None and np.dtype(dtype).kind in "biu":
+        dtype = None  # ids and the like are numbers to compute with, as any others
     value = Symbolic((batch_size, *rest), float_dtype(dtype), None)
     if name is not None:
         value.name = name
@@ -177,7 +192,10 @@ def call_symbolically(function: Any, args: Any, options: dict[str, Any]) -> Any:
             given, chosen = replaced((args, dict(options)), lambda s: stand_ins[id(s)])
             return function(*given, **chosen)
 
-    return _outputs(inference.types(output), node)
+    found = _outputs(inference.types(output), node)
+    if hasattr(type(function), "weights_by_path"):
+        function.__dict__.setdefault(CALLS, []).append(node)
+    return found
 
 
 def _outputs(types: Any, node: Node) -> Any:

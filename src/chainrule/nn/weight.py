@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
 
 from chainrule.base.errors import ArgumentError, ShapeError
+from chainrule.tracing.tracer import Tracer
 
 
 class Weight:
@@ -57,9 +59,14 @@ class Weight:
         return self.value
 
     def keep(self, value: Any) -> None:
-        """Give it another value for good."""
+        """Give it another value for good.
+
+        Raises:
+            ShapeError: it has another shape.
+            ArgumentError: it is a traced one.
+        """
         self.check(value)
-        self.value = np.array(value, self.dtype, order="C")
+        self.value = untraced(self.name, value, self.dtype)
 
     def check(self, value: Any) -> None:
         """Refuse a value of another shape."""
@@ -72,10 +79,33 @@ class Weight:
     def first_value(self, path: str, seed: int) -> np.ndarray:
         """What it starts with: decided by the seed and by where it stands, by nothing else."""
         chance = np.random.SeedSequence([seed, *path.encode()])
-        value = self.initializer(self.shape, self.dtype, seed=chance)
+        options = {"seed": chance} if _takes_seed(self.initializer) else {}
+        value = self.initializer(self.shape, self.dtype, **options)
         if np.shape(value) != self.shape:
             raise ShapeError(
                 f"the initializer of {path!r} made another shape than it was asked for",
                 {"asked": list(self.shape), "made": list(np.shape(value))},
             )
         return np.array(value, self.dtype, order="C")
+
+
+def _takes_seed(initializer: Any) -> bool:
+    """Whether it draws from a seed; a function of shape and dtype alone has none."""
+    parameters = inspect.signature(initializer).parameters.values()
+    return any(p.name == "seed" or p.kind is p.VAR_KEYWORD for p in parameters)
+
+
+def untraced(name: str, value: Any, dtype: Any = None) -> np.ndarray:
+    """A copy of a value that can be kept.
+
+    Raises:
+        ArgumentError: it is a traced one, which means nothing outside of its trace.
+    """
+    if isinstance(value, Tracer):
+        raise ArgumentError(
+            "a layer that keeps something from call to call was called by itself within a trace",
+            {"what it would keep": name},
+            "hand it through instead: y, state = layer.apply(variables, x, training=True), and\n"
+            'give the next call {**variables, "state": state}',
+        )
+    return np.array(value, dtype, order="C")

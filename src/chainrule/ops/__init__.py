@@ -12,6 +12,7 @@ from chainrule.ops import (
     control,
     convolution,
     diagonal,
+    doubt,
     draw,
     einsum,
     exponential_sum,

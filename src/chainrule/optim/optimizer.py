@@ -80,8 +80,6 @@ class Optimizer:
         {'w': array([0.99, 2.01])}
     """
 
-    # Compiled functions that use an optimiser follow changes of its attributes.
-    __watched__: ClassVar[bool] = True
     # Whether `fit` takes all the data for an update, unless a batch size is given.
     full_batch: ClassVar[bool] = False
     # Whether `update` also takes the function that is minimised, as `objective=`.
@@ -99,6 +97,10 @@ class Optimizer:
     gradient_accumulation_steps: int | None = None
     name: str | None = None
     exclude_from_weight_decay: Sequence[str] | Callable[[str], bool] = ()
+
+    def __watched__(self, held: bool) -> list[tuple[dict[str, Any], str]]:
+        """The attributes whose changes compiled functions follow: all of them."""
+        return [(vars(self), name) for name in sorted(vars(self))]
 
     def __post_init__(self) -> None:
         if isinstance(self.learning_rate, Mapping):

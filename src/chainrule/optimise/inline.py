@@ -14,6 +14,7 @@ import numpy as np
 from chainrule.base.trees import flatten
 from chainrule.ir.program import Constant, Equation, Operand, Program, Var
 from chainrule.ir.types import ArrayType
+from chainrule.ops.family import PRIMITIVES
 from chainrule.optimise.rewrite import Rewrite, operand_type, same_type
 from chainrule.tracing.creation import as_traced_leaf
 from chainrule.tracing.stage import StageTrace, close
@@ -25,9 +26,9 @@ _MARKS = ("stop_gradient", "unseen")
 
 
 def inline(program: Program) -> Program:
-    """The program without calls and marks."""
+    """The program without calls and marks; what is withheld becomes a choice."""
     names = {equation.primitive.name for equation in program.equations}
-    if names.isdisjoint((*_CALLS, *_MARKS)):
+    if names.isdisjoint((*_CALLS, *_MARKS, "withhold")):
         return program
     rewrite = Rewrite(program)
     for equation in program.equations:
@@ -42,8 +43,20 @@ def _walk(rewrite: Rewrite, equation: Equation) -> None:
         rewrite.replace(equation.outputs[0], equation.inputs[0], equation)
     elif name in _CALLS:
         _splice(rewrite, equation)
+    elif name == "withhold":
+        rewrite.changed = True
+        rewrite.keep(_as_choice(equation))
     else:
         rewrite.keep(equation)
+
+
+def _as_choice(equation: Equation) -> Equation:
+    """What is withheld, as any other choice."""
+    x, used = equation.inputs
+    zero = Constant(np.zeros((), equation.outputs[0].type.dtype)[()])
+    return dataclasses.replace(
+        equation, primitive=PRIMITIVES["select"], inputs=(used, x, zero), params={}
+    )
 
 
 def _splice(rewrite: Rewrite, site: Equation) -> None:

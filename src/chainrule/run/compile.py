@@ -32,6 +32,7 @@ from chainrule.run.entry import entry
 from chainrule.run.lapack import links, table_address
 from chainrule.run.numpy_engine import Failed, python_number
 from chainrule.run.poll import poll_address
+from chainrule.run.results import check_targets
 from chainrule.run.threads import pool
 
 _ALIGN = 64
@@ -172,6 +173,7 @@ class NativeExecutable:
 
         Raises:
             Failed: an operation met a value that it can't work with.
+            ShapeError, DtypeError, ArgumentError: `out` doesn't fit.
         """
         given = (*leaves, *captured)
         if not self._outputs:
@@ -180,12 +182,15 @@ class NativeExecutable:
         if kinds not in self._seen:
             # A way in for these kinds is made the second time, as it takes longer than most calls.
             self._seen.add(kinds)
-            return list(self._by_ctypes(*given, out=None if out is None else tuple(out)))
+            return self._by_ctypes(*given, out=out)
         key = kinds, current()
         enter = self._entries.get(key)
         if enter is None:
             enter = self._entries[key] = self._entry(kinds)
-        return list(enter(*given) if out is None else enter(*given, out=tuple(out)))
+        if out is None:
+            return list(enter(*given))
+        enter(*given, out=tuple(out))
+        return out
 
     def _entry(self, kinds: Sequence[type]) -> Callable[..., tuple[Any, ...]]:
         """A way into the code for leaves of just these classes."""
@@ -222,8 +227,10 @@ class NativeExecutable:
             for equation in self.program.equations
         )
 
-    def _by_ctypes(self, *given: Any, out: tuple[Any, ...] | None = None) -> tuple[Any, ...]:
+    def _by_ctypes(self, *given: Any, out: Any = None) -> Any:
         """The same for any arrays and numbers that can be made to fit, some 30 times slower."""
+        if out is not None:
+            check_targets(out, self._outputs)
         arrays = [
             np.ascontiguousarray(value, kind.dtype)
             for value, kind in zip(given, self._inputs, strict=True)
@@ -248,7 +255,7 @@ class NativeExecutable:
         if code:
             self._failed(code)
         if out is None:
-            return tuple(_as_numpy(a, k) for a, k in zip(made, self._outputs, strict=True))
+            return [_as_numpy(a, k) for a, k in zip(made, self._outputs, strict=True)]
         for target, array in zip(out, made, strict=True):
             if target is not array:
                 target[...] = array

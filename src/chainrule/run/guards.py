@@ -16,7 +16,7 @@ import sys
 import types
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from chainrule.run.signature import typed_key
 from chainrule.tracing.table import RESOLVERS
 from chainrule.tracing.tracer import Tracer
 
+_F = TypeVar("_F", bound=Callable[..., Any])
 _MISSING: Any = object()
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis), np.generic, np.dtype)
 _WRAPPERS = (staticmethod, classmethod, property, functools.cached_property)
@@ -106,10 +107,11 @@ def survey(f: Callable[..., Any], roots: Sequence[tuple[str, Any]] = ()) -> Stat
         roots: (label, object): what else it reads, such as objects among its arguments.
     """
     territory = Territory(getattr(inspect.unwrap(f), "__module__", None))
+    watching = not getattr(inspect.unwrap(f), "__settled__", False)
     names: set[str] = set()
     everything = False
     for _ in range(_ROUNDS):
-        walk = _Walk(territory, frozenset(names), everything)
+        walk = _Walk(territory, frozenset(names), everything, watching)
         walk.visit(f, getattr(f, "__name__", "f"))
         for label, root in roots:
             walk.visit(root, label)
@@ -121,9 +123,18 @@ def survey(f: Callable[..., Any], roots: Sequence[tuple[str, Any]] = ()) -> Stat
     return walk.state
 
 
+def settled(f: _F) -> _F:
+    """Mark a function that is given what its layers hold: it doesn't follow changes of theirs."""
+    f.__settled__ = True  # type: ignore[attr-defined]
+    return f
+
+
 class _Walk:
-    def __init__(self, territory: Territory, names: frozenset[str], everything: bool) -> None:
+    def __init__(
+        self, territory: Territory, names: frozenset[str], everything: bool, watching: bool
+    ) -> None:
         self.territory = territory
+        self.watching = watching
         self.names = names
         self.everything = everything
         self.names_met: set[str] = set()
@@ -131,6 +142,7 @@ class _Walk:
         self.state = State()
         self.seen: dict[int, str] = {}
         self.classes: set[tuple[type, bool]] = set()
+        self.watched: set[tuple[int, str]] = set()
         self.kept: list[Any] = []  # so that no id is used twice meanwhile
 
     def visit(self, value: Any, label: str, depth: int = 0) -> None:
@@ -299,10 +311,12 @@ class _Walk:
         self._fact(label, Same(value))
         self._generator(value)
         own = getattr(value, "__dict__", None)
-        if getattr(kind, "__watched__", False) and type(own) is dict:
-            # Such as an optimiser: this package's code, which isn't walked, reads its attributes.
-            for name in sorted(own):
-                self._entry(own, name, f"{label}.{name}", depth)
+        if hasattr(kind, "__watched__"):
+            # An optimiser, a layer: this package's code, which isn't walked, reads its attributes.
+            for holder, name in value.__watched__(self.watching):
+                if (id(holder), name) not in self.watched:  # layers tell of those inside them
+                    self.watched.add((id(holder), name))
+                    self._entry(holder, name, f"{label}.{name}", depth)
         if kind.__module__.partition(".")[0] == "chainrule":
             # A function wrapped by this package: what it wraps and its rules, not what it caches.
             for name, part in sorted(vars(value).items() if own else ()):

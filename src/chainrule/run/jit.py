@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import operator
@@ -16,7 +17,9 @@ from chainrule.base.settings import OPEN
 from chainrule.emit.plan import NO_MEMORY
 from chainrule.ir.program import Program
 from chainrule.ir.types import type_of
+from chainrule.ops.doubt import FoundNan
 from chainrule.optimise.pipeline import optimise
+from chainrule.optimise.trust import on_trust
 from chainrule.run.aim import aim, aimed
 from chainrule.run.capture import record
 from chainrule.run.fast import fast_entry
@@ -32,6 +35,7 @@ from chainrule.run.signature import (
     rebuilt,
     take_apart,
 )
+from chainrule.run.template import Habit
 from chainrule.run.variant import COMPILING, Unit, Variant
 from chainrule.tracing.generators import states
 from chainrule.tracing.randomness import frozen
@@ -51,6 +55,7 @@ class _Cache:
     def __init__(self) -> None:
         self.variants: dict[Any, tuple[Variant, ...]] = {}
         self.retraces = Retraces()
+        self.habit = Habit()
 
     def forget(self) -> None:
         self.variants = {}
@@ -71,7 +76,7 @@ class _Compiled:
     def _call(self, *args: Any, out: Any = None, **kwargs: Any) -> Any:
         """The function's result, by compiled code; written into `out` where that is given."""
         try:
-            call = take_apart(args, kwargs, self._static)
+            call = take_apart(args, kwargs, self._static, self._cache.habit)
         except Inline:
             return self._as_it_is(args, kwargs, out)
         variant = self._variant(call, args, kwargs)
@@ -97,7 +102,7 @@ class _Compiled:
 
     def program(self, *args: Any, **kwargs: Any) -> Program:
         """The program that runs for these arguments."""
-        return optimise(self._unit(args, kwargs, "program").whole)
+        return optimise(on_trust(self._unit(args, kwargs, "program").whole))
 
     def llvm(self, *args: Any, **kwargs: Any) -> str:
         """The LLVM text that is compiled for these arguments."""
@@ -175,7 +180,9 @@ class _Compiled:
 
     def _unit(self, args: tuple[Any, ...], kwargs: dict[str, Any], what: str) -> Unit:
         try:
-            variant = self._variant(take_apart(args, kwargs, self._static), args, kwargs)
+            variant = self._variant(
+                take_apart(args, kwargs, self._static, self._cache.habit), args, kwargs
+            )
         except Inline:
             variant = None
         if variant is None:
@@ -286,7 +293,8 @@ def _again(
     if state == NO_MEMORY and native is not None:
         raise native.out_of_memory()
     if state < 0 and native is not None:
-        native.raise_interruption()
+        with contextlib.suppress(FoundNan):
+            native.raise_interruption()
     return variant.run(list(args), out, plainly=True)
 
 

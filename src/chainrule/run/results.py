@@ -14,6 +14,7 @@ from chainrule.base.errors import ArgumentError, DtypeError, ShapeError
 from chainrule.base.trees import flatten, outline, same_structure
 from chainrule.ir.program import Constant, Equation, Program, Var
 from chainrule.ir.types import ArrayType, type_of
+from chainrule.run.template import template_of
 
 _SMALL = 64  # entries of operands on which an equation may be tried
 
@@ -67,11 +68,18 @@ class Results:
         self.out_tree = program.out_tree
         numbers = [leaf.number for leaf in self.leaves if leaf.source == "computed"]
         self.direct = len(numbers) == len(self.leaves) and numbers == list(range(len(numbers)))
+        self._numbers = [(k, leaf) for k, leaf in enumerate(self.leaves) if _is_number(leaf)]
+        self._template = template_of(self.out_tree)
 
     def gather(
         self, computed: Sequence[Any], leaves: Sequence[Any], captured: Sequence[Any]
     ) -> list[Any]:
         """The leaves of the result, each an array of its own."""
+        if self.direct and len({*map(id, computed)}) == len(computed):
+            results = list(computed)
+            for k, leaf in self._numbers:
+                results[k] = _number(leaf, results[k])
+            return results
         given: set[int] = set()
         results = []
         for leaf in self.leaves:
@@ -79,10 +87,7 @@ class Results:
                 value = leaf.value
             elif leaf.source == "computed":
                 value = computed[leaf.number]
-                if leaf.kind is not None and not leaf.kind.shape and not leaf.kind.weak:
-                    value = np.asarray(value)
-                    value = value[()] if leaf.scalar else value
-                    value = bool(value) if leaf.truth else value
+                value = _number(leaf, value) if _is_number(leaf) else value
             else:
                 value = (leaves if leaf.source == "input" else captured)[leaf.number]
             if isinstance(value, np.ndarray):
@@ -101,8 +106,11 @@ class Results:
 
     # ---- out= ------------------------------------------------------------------------------------
 
-    def targets(self, out: Any) -> list[np.ndarray]:
-        """The arrays that a caller wants the results in, found to fit."""
+    def targets(self, out: Any) -> list[Any]:
+        """The arrays that a caller wants the results in; whether they fit isn't known yet."""
+        found = None if self._template is None else self._template.leaves(out)
+        if found is not None and all(type(target) is np.ndarray for target in found):
+            return found
         found, tree = flatten(out)
         if not same_structure(tree, self.out_tree):
             raise ArgumentError(
@@ -110,18 +118,25 @@ class Results:
                 {"result": outline(self.out_tree), "out": outline(tree)},
                 "give one array for each array in the result",
             )
-        for number, (target, leaf) in enumerate(zip(found, self.leaves, strict=True)):
-            if not _fits(target, leaf.kind):
-                name = "out" if len(found) == 1 else f"out, leaf {number}"
-                _check_target(target, leaf.kind, name)
-        ranges = sorted((*byte_bounds(target), k) for k, target in enumerate(found))
-        if any(high > low for (_, high, _), (low, _, _) in pairwise(ranges)):
-            _refuse_shared(found)
         return found
+
+    def check(self, targets: Sequence[Any]) -> None:
+        """Refuse what results can't be written into."""
+        check_targets(targets, [leaf.kind for leaf in self.leaves])
 
     def write(self, targets: Sequence[np.ndarray], results: Sequence[Any]) -> None:
         for target, value in zip(targets, results, strict=True):
             target[...] = value
+
+
+def check_targets(targets: Sequence[Any], kinds: Sequence[ArrayType | None]) -> None:
+    """Refuse arrays of `out=` that results of these kinds can't be written into."""
+    for number, (target, kind) in enumerate(zip(targets, kinds, strict=True)):
+        if not _fits(target, kind):
+            _check_target(target, kind, "out" if len(targets) == 1 else f"out, leaf {number}")
+    ranges = sorted((*byte_bounds(target), k) for k, target in enumerate(targets))
+    if any(high > low for (_, high, _), (low, _, _) in pairwise(ranges)):
+        _refuse_shared(targets)
 
 
 def _refuse_shared(targets: Sequence[np.ndarray]) -> None:
@@ -192,6 +207,19 @@ def _overlaps_itself(array: np.ndarray) -> bool:
             return bool(array.size)
         reach += step * max(0, length - 1)
     return False
+
+
+def _is_number(leaf: Leaf) -> bool:
+    """Whether it has no axes, and NumPy decides what becomes of it."""
+    kind = leaf.kind
+    return leaf.source == "computed" and kind is not None and not kind.shape and not kind.weak
+
+
+def _number(leaf: Leaf, value: Any) -> Any:
+    """What NumPy would give: an array without axes, one of its numbers, or a truth value."""
+    value = np.asarray(value)
+    value = value[()] if leaf.scalar else value
+    return bool(value) if leaf.truth else value
 
 
 def _constant(value: Any) -> Leaf:

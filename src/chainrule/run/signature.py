@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.base.errors import ArgumentError, DtypeError
-from chainrule.base.trees import flatten, paths, unflatten
+from chainrule.base.trees import are_leaves, flatten, paths, unflatten
+from chainrule.run.template import Habit
 from chainrule.tracing.operands import is_masked
 from chainrule.tracing.table import RESOLVERS
 from chainrule.tracing.trace import resolve
@@ -67,19 +68,31 @@ class Static(NamedTuple):
         return {n % len(args) for n in self.positions if -len(args) <= n < len(args)}
 
 
-def take_apart(args: tuple[Any, ...], kwargs: Mapping[str, Any], static: Static) -> Call:
-    """Leaves and key of a call."""
+def take_apart(
+    args: tuple[Any, ...], kwargs: Mapping[str, Any], static: Static, habit: Habit
+) -> Call:
+    """Leaves and key of a call; `habit` knows what the arguments looked like before."""
     if not kwargs and not static.positions:
-        call = _bare(args)
-        if call is not None:
-            return call
-    return _general(args, kwargs, static)
+        key = _key(args)
+        if key is not None:
+            return Call(list(args), key, True)
+    whole, fixed = _without_static(args, kwargs, static)
+    usual = habit.leaves(whole)
+    if usual is not None:
+        key = _key(usual[0])
+        if key is not None:
+            return Call(usual[0], (usual[1], fixed, key))
+        if are_leaves(usual[0]):
+            return _general(args, kwargs, *usual, fixed)
+    leaves, tree = flatten(whole)
+    habit.note(tree)
+    return _general(args, kwargs, leaves, tree, fixed)
 
 
-def _bare(args: tuple[Any, ...]) -> Call | None:
-    """The commonest calls: arrays as the compiler wants them, and numbers."""
+def _key(leaves: Sequence[Any]) -> tuple[Any, ...] | None:
+    """The kinds of arrays as the compiler wants them, and of numbers; None of anything else."""
     key: list[Any] = []
-    for a in args:
+    for a in leaves:
         kind = type(a)
         if kind is np.ndarray:
             flags = a.flags
@@ -87,15 +100,20 @@ def _bare(args: tuple[Any, ...]) -> Call | None:
                 return None
             key.append(a.shape)
             key.append(a.dtype)
-        elif kind in _KINDS and kind is not int:
+        elif kind in _KINDS and (kind is not int or _LEAST <= a <= _MOST):
             key.append(kind)
         else:
             return None
-    return Call(list(args), tuple(key), True)
+    return tuple(key)
 
 
-def _general(args: tuple[Any, ...], kwargs: Mapping[str, Any], static: Static) -> Call:
-    found, tree, fixed = _split(args, kwargs, static)
+def _general(
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    found: Sequence[Any],
+    tree: Any,
+    fixed: tuple[Any, ...],
+) -> Call:
     leaves: list[Any] = []
     key: list[Any] = []
     turned: dict[int, np.ndarray] = {}
@@ -117,13 +135,13 @@ def _general(args: tuple[Any, ...], kwargs: Mapping[str, Any], static: Static) -
     bare = not kwargs and not fixed and len(found) == len(args) == len(leaves)
     if bare and all(leaf is a for leaf, a in zip(found, args, strict=True)):
         return Call(leaves, tuple(key), True, turned)
-    return Call(leaves, (tree, tuple(fixed), tuple(key)), False, turned)
+    return Call(leaves, (tree, fixed, tuple(key)), False, turned)
 
 
-def _split(
+def _without_static(
     args: tuple[Any, ...], kwargs: Mapping[str, Any], static: Static
-) -> tuple[list[Any], Any, list[Any]]:
-    """All leaves but those of static arguments, their tree, and the keys of the static ones."""
+) -> tuple[Any, tuple[Any, ...]]:
+    """One tree of all arguments but the static ones, and the keys of these."""
     fixed: list[Any] = []
     places = static.of(args)
     if places or static.names:
@@ -138,15 +156,14 @@ def _split(
                 fixed.append((name, _static_key(named[name], name)))
                 named[name] = None
         kwargs = named
-    leaves, tree = flatten((args, dict(kwargs)) if kwargs else args)
-    return leaves, tree, fixed
+    return (args, dict(kwargs)) if kwargs else args, tuple(fixed)
 
 
 def rebuilt(
     args: tuple[Any, ...], kwargs: Mapping[str, Any], static: Static, leaves: Sequence[Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments of a call, other leaves in place of its arrays and numbers."""
-    found, tree, _ = _split(args, kwargs, static)
+    found, tree = flatten(_without_static(args, kwargs, static)[0])
     following = iter(leaves)
     renewed = unflatten(tree, [next(following) if _is_dynamic(a) else a for a in found])
     positional, named = renewed if kwargs else (renewed, {})
@@ -159,7 +176,7 @@ def fixed_values(
     args: tuple[Any, ...], kwargs: Mapping[str, Any], static: Static
 ) -> list[tuple[str, Any]]:
     """What of the arguments belongs to the function: it may be read from, and change."""
-    found, _, _ = _split(args, kwargs, static)
+    found, _ = flatten(_without_static(args, kwargs, static)[0])
     values = [(f"argument {k}", args[k]) for k in sorted(static.of(args))]
     values += [(name, kwargs[name]) for name in static.names if name in kwargs]
     return values + [("an argument", a) for a in found if not _is_dynamic(a)]

@@ -14,6 +14,7 @@ from chainrule.base.settings import current
 from chainrule.base.trees import unflatten
 from chainrule.ir.program import Program
 from chainrule.optimise.pipeline import optimise
+from chainrule.optimise.trust import on_trust
 from chainrule.run import engine
 from chainrule.run.capture import LiveTrace
 from chainrule.run.check import CheckedExecutable
@@ -70,18 +71,28 @@ class Unit:
 
     Args:
         donated: inputs whose arrays the caller gives up.
+        trusting: what only matters where something isn't finite is left out (optimise/trust.py).
+
+    Attributes:
+        trusting: whether something was, so that the program fails where it matters.
     """
 
-    def __init__(self, program: Program, donated: Sequence[int] = ()) -> None:
+    def __init__(
+        self, program: Program, donated: Sequence[int] = (), trusting: bool = True
+    ) -> None:
         self.whole = program
         self.results = Results(program)
+        self.given_up = tuple(donated)
         self.donated = self.results.free(donated)
         self.recorded = self.results.program
-        self.program = optimise(self.recorded)
+        short = on_trust(self.recorded) if trusting else self.recorded
+        self.trusting = short is not self.recorded
+        self.program = optimise(short)
         self.compilable = _is_compilable(self.program)
         self._native: Any = None
         self._numpy: NumpyExecutable | None = None
         self._checked: CheckedExecutable | None = None
+        self._careful: Unit | None = None
 
     def native(self) -> Any:
         """Machine code; None where there can't be any."""
@@ -97,6 +108,13 @@ class Unit:
         if self._numpy is None:
             self._numpy = NumpyExecutable(self.program)
         return self._numpy
+
+    def careful(self) -> Unit:
+        """The same with nothing taken on trust, for when that has failed."""
+        with COMPILING:
+            if self._careful is None:
+                self._careful = Unit(self.whole, self.given_up, trusting=False)
+        return self._careful
 
     def checked(self) -> CheckedExecutable:
         """Runs what the user wrote, as it was before it was made shorter."""
@@ -232,17 +250,41 @@ class Variant:
         self, leaves: list[Any], targets: list[np.ndarray] | None, plainly: bool
     ) -> list[Any]:
         """What the program computes; `targets` themselves where it could write into them."""
-        settings = current()
-        if settings.check_nan:
-            return self.unit.checked()(leaves, self.recorded)
+        settings, unit, results = current(), self.unit, self.unit.results
+        compiled = settings.engine == "llvm" and not settings.check_nan
+        native = unit.native() if compiled and not plainly else None
         captured = [normal(array) for array in self.captured]
-        native = self.unit.native() if settings.engine == "llvm" else None
-        if native is None or plainly:
-            return self.unit.numpy()(leaves, captured)
         # Where one of them can't be written while the arguments are read, it's written last.
-        direct = targets is not None and self.unit.results.direct
+        direct = native is not None and results.direct
+        if targets is not None and not direct:
+            results.check(targets)
+        if settings.check_nan:
+            return unit.checked()(leaves, self.recorded)
         try:
-            return native(leaves, captured, targets if direct else None)
+            if native is not None:
+                return native(leaves, captured, targets if direct else None)
+            if unit.trusting and not plainly:
+                return unit.numpy()(leaves, captured)
+        except (Failed, ArithmeticError, LookupError, TypeError, ValueError):
+            if targets is not None:
+                results.check(targets)
+        if unit.trusting:
+            return self._carefully(leaves, compiled)
+        # The error that a user is to see, with their line, comes from doing it once more.
+        return unit.numpy()(leaves, captured)
+
+    def _carefully(self, leaves: list[Any], compiled: bool) -> list[Any]:
+        """The same, where something that was taken to be finite isn't, or something else failed."""
+        unit = self.unit.careful()
+        own = set(self._recorded_order)
+        captured = [
+            normal(self.arrays[var.number] if var.number in own else array)
+            for var, array in unit.program.captured
+        ]
+        native = unit.native() if compiled else None
+        try:
+            if native is not None:
+                return native(leaves, captured)
         except (Failed, ArithmeticError, TypeError, ValueError):
-            # The error that a user is to see, with their line, comes from doing it once more.
-            return self.unit.numpy()(leaves, captured)
+            pass  # as above: the error to be seen comes from NumPy
+        return unit.numpy()(leaves, captured)

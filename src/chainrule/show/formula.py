@@ -7,6 +7,7 @@ differentiates. Of operations on whole arrays the formula is written here, the d
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -120,10 +121,11 @@ _EXPRESSIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
 }
 
 
-def formula(node: Node) -> Formula:
+def formula(node: Node, names: Mapping[str, str] | None = None) -> Formula:
     """What a node computes from its operands, such as x·z.
 
-    For a leaf its name.
+    For a leaf its name. `names` may call the operands "0", "1" … and the node itself, "y", by
+    other names than theirs.
 
     Example:
         >>> import chainrule as cr
@@ -131,23 +133,28 @@ def formula(node: Node) -> Formula:
         >>> formula(g.outputs[0]).text
         'x·z'
     """
+    names = names or _names(node)
     if node.equation is None:
-        return written("{y}", _names(node))
+        return written("{y}", names)
     op = node.equation.primitive
     found = _template(node)
     if found is not None:
-        return _printed(node, found[0])
+        return _printed(node, found[0], names)
     if op.name in LINES:
-        return written(LINES[op.name].formula.replace("{all}", _all(node)), _names(node))
-    return written(f"{_safe(node.operation)}({_all(node)})", _names(node))
+        return written(LINES[op.name].formula.replace("{all}", _all(node)), names)
+    return written(f"{_safe(node.operation)}({_all(node)})", names)
 
 
-def local_formula(node: Node, slot: int) -> Formula:
-    """The derivative of a node by one of its operands, the others held fixed, such as z."""
+def local_formula(node: Node, slot: int, names: Mapping[str, str] | None = None) -> Formula:
+    """The derivative of a node by one of its operands, the others held fixed, such as z.
+
+    `names` as for `formula`.
+    """
+    names = names or _names(node)
     op, found = node.equation.primitive, _template(node)  # type: ignore[union-attr]
     if found is not None:
-        return _printed(node, found[1][slot])
-    return written(_line(node, op, slot, "local"), _names(node))
+        return _printed(node, found[1][slot], names)
+    return written(_line(node, op, slot, "local"), names)
 
 
 def pull_formula(node: Node, slot: int, upstream: str | None = None) -> Formula:
@@ -163,7 +170,7 @@ def pull_formula(node: Node, slot: int, upstream: str | None = None) -> Formula:
     if local == 0:
         return written("0", {})
     # The gradient stays in front, as the lectures write it: upstream × local.
-    upward, factor = written("{g}", {"g": g}), _printed(node, local)
+    upward, factor = written("{g}", {"g": g}), _printed(node, local, _names(node))
     if local == 1:
         return upward
     if local == -1:
@@ -280,7 +287,7 @@ def _operand(k: int) -> Any:
     return load().Symbol(f"o{k}", real=True)
 
 
-def _printed(node: Node, expression: Any) -> Formula:
+def _printed(node: Node, expression: Any, names: Mapping[str, str]) -> Formula:
     sympy = load()
-    names = {_operand(k): source.name for k, source in enumerate(node.inputs)}
-    return symbolic(sympy, expression, {sympy.Symbol("y", real=True): node.name, **names})
+    put = {_operand(k): names[str(k)] for k in range(len(node.inputs))}
+    return symbolic(sympy, expression, {sympy.Symbol("y", real=True): names["y"], **put})

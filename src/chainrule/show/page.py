@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import groupby
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -31,6 +32,7 @@ _MOST_WHOLE = 2000  # nodes of a drawing of everything
 _MOST_DRAWN = 2500  # in all drawings of one page together
 _MOST_VIEWS = 60
 _TURNS = 3  # of a loop that are opened, beside the last one
+_MOST_TURNS = 100  # of a loop whose turns are all drawn
 _EACH_TURN = 300  # nodes of a loop's turns together that are looked at one by one
 
 
@@ -97,13 +99,14 @@ def views(
     if boxed is None and (fold is not None or count > _WHOLE):
         boxed = folded(whole, fold or "auto")
     name = whole.program.name
+    if boxed is not None and len(boxed.nodes) > _MOST_DRAWN:
+        boxed = _in_one(boxed)
     if boxed is None or not boxed.boxes:
-        first = View("", name, svg_text(draw(whole, notation, direction), style=False))
+        first = _view(_Level("", name, "", "", whole), direction, notation)
         return [first, *_opened(_beside(whole), direction, notation)]
     found = _opened([_Level("", boxed.root.name, "", "", boxed)], direction, notation)
     if count <= _MOST_WHOLE // 4:
-        picture = svg_text(draw(whole, notation, direction), style=False)
-        found.append(View("whole", f"all of {name}", picture))
+        found.append(_view(_Level("whole", f"all of {name}", "", "", whole), direction, notation))
     return found
 
 
@@ -114,16 +117,68 @@ def _opened(levels: Iterable[_Level], direction: Direction, notation: Notation) 
     drawn = 0
     while waiting and drawn <= _MOST_DRAWN and len(found) < _MOST_VIEWS:
         level = waiting.popleft()
+        if isinstance(level.shown, FoldedGraph):
+            level = level._replace(shown=_abridged(level.shown))
         shown = level.shown
-        scene = _scene(shown, direction, notation)
-        if level.prefix:
-            scene = _inner(scene, level.prefix)
-        found.append(View(level.key, level.title, svg_text(scene, style=False), level.parent))
+        size = len(shown.parts if isinstance(shown, Diagram) else shown.nodes)
+        if found and drawn + size > _MOST_DRAWN:
+            continue  # its box says that it isn't drawn
+        found.append(_view(level, direction, notation))
         if isinstance(shown, FoldedGraph):
             for box in _told_apart(shown):
                 waiting.extend(_levels(level, box, shown))
-        drawn += len(shown.parts if isinstance(shown, Diagram) else shown.nodes)
+        drawn += size
     return found
+
+
+def _in_one(shown: FoldedGraph) -> FoldedGraph:
+    """A graph too large to be drawn, folded too: one box for all of it."""
+    box = Box("all", "function", shown.root.name)
+    box.parts = [part for part in shown.nodes if isinstance(part, Box) or part.kind != "input"]
+    root = Box("", shown.root.kind, shown.root.name)
+    root.parts = [*shown.graph.inputs, box]
+    return FoldedGraph(shown.graph, root, frozenset({""}))
+
+
+def _view(level: _Level, direction: Direction, notation: Notation) -> View:
+    scene = _scene(level.shown, direction, notation)
+    if level.prefix:
+        scene = _inner(scene, level.prefix)
+    groups = tuple(replace(group, data=_shortened(group.data)) for group in scene.groups)
+    nodes = frozenset(int(group.data["node"]) for group in groups if "node" in group.data)
+    svg = svg_text(replace(scene, groups=groups), style=False)
+    return View(level.key, level.title, svg, level.parent, nodes)
+
+
+def _shortened(data: Mapping[str, str]) -> dict[str, str]:
+    """Attributes of a group, long lists of nodes as runs: "3-17 20" for 3 to 17 and 20."""
+    return {name: _runs(text) if name == "members" else text for name, text in data.items()}
+
+
+def _runs(text: str) -> str:
+    numbers = sorted(map(int, text.split()))
+    found: list[str] = []
+    for _, run in groupby(enumerate(numbers), lambda pair: pair[1] - pair[0]):
+        members = [number for _, number in run]
+        ends = members[:1] if len(members) == 1 else [members[0], members[-1]]
+        found.append("-".join(map(str, ends)))
+    return " ".join(found)
+
+
+def _abridged(shown: FoldedGraph) -> FoldedGraph:
+    """Of a loop of very many turns, which are alike, all but a few in one box."""
+    turns = [box for box in shown.boxes if box.kind == "turn"]
+    if len(turns) <= _MOST_TURNS:
+        return shown
+    rest, last = turns[_TURNS:-1], len(turns) - 1
+    others = Box(f"{rest[0].key} …", "turn", f"turns {_TURNS + 1} to {last}")
+    others.parts = list(rest)
+    left_out = set(map(id, rest[1:]))
+    root = Box(shown.root.key, shown.root.kind, shown.root.name, shown.root.class_name)
+    root.parts = [
+        others if part is rest[0] else part for part in shown.nodes if id(part) not in left_out
+    ]
+    return FoldedGraph(shown.graph, root, frozenset({root.key}))
 
 
 def _scene(shown: _Shown, direction: Direction, notation: Notation) -> Scene:

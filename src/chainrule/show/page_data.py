@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import linecache
-import math
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from types import CodeType
 from typing import Any, NamedTuple
 
@@ -13,53 +12,46 @@ import numpy as np
 
 from chainrule.base.errors import ChainruleError
 from chainrule.base.trees import flatten, unflatten
-from chainrule.ir.primitive import Flat, Linear, Multilinear, Partials
-from chainrule.show.formula import formula, local_formula
 from chainrule.show.graph import ComputationGraph
 from chainrule.show.javascript.scalar import Unprintable
 from chainrule.show.javascript.text import javascript, runtime
 from chainrule.show.node import Edge, Node
+from chainrule.show.page_gate import Gates, constant
+from chainrule.show.page_number import numbers_of, packed
 from chainrule.show.source.source import source as source_of
 from chainrule.show.sweep import SMALL, Sweeps, is_moving, labels, sweeps, tangents
 from chainrule.show.symbol import function_words
 from chainrule.transform.gradient import grad
 
-_SHOWN = 64  # entries of an array that a page holds where it doesn't compute
 _MOST_ENTRIES = 200_000  # numbers that a page computes with at once
 _MOST_COMPUTED = 6_000  # values that a page computes, each with its gradient and its tangent
 _MOST_OPERATIONS = 60  # of a function whose gradient is shown as text
 _MOST_LINES = 400  # of a function's source
 
-# What the lectures say of a gate, by its operation.
-PATTERNS = {
-    "add": "distributes",
-    "subtract": "subtracts",
-    "multiply": "switches",
-    "maximum": "routes",
-    "minimum": "routes",
-    "fmax": "routes",
-    "fmin": "routes",
-    "max": "routes",
-    "min": "routes",
-    "select": "routes",
-    "sum": "spreads",
-    "matmul": "turns",
-}
 
+def page_data(graph: ComputationGraph, drawn: Collection[int] = ()) -> tuple[dict[str, Any], str]:
+    """The data of a graph's page, and the JavaScript of its arithmetic ("" where there is none).
 
-def page_data(graph: ComputationGraph) -> tuple[dict[str, Any], str]:
-    """The data of a graph's page, and the JavaScript of its arithmetic ("" where there is none)."""
+    Edges aren't told: there is one per operand that a node reads, in order. Of the nodes that are
+    `drawn` there are words for those who don't see the drawing.
+    """
     arithmetic, made, reason = _arithmetic(graph)
     blocks = _blocks(graph)
     files, sources = [name for name, _, _ in blocks], [_source(*block) for block in blocks]
+    gates, lines = Gates(), _Lines(files, sources)
     data: dict[str, Any] = {
         "name": graph.program.name,
-        "nodes": [_node(node) for node in graph.nodes],
-        "edges": [_edge(edge) for edge in graph.edges],
+        "nodes": [
+            (node.name, gates.number(node), *(source.index for source in node.inputs))
+            for node in graph.nodes
+        ],
+        "gates": gates.data,
+        "words": {str(n): function_words(graph.nodes[n]) for n in sorted(drawn)},
         "inputs": [node.index for node in graph.inputs],
         "outputs": [node.index for node in graph.outputs],
         "sources": [source._asdict() for source in (*sources, *_gradient_source(graph))],
-        "lines": [_line(node, files, sources) for node in graph.nodes],
+        "lines": [lines.number(node) for node in graph.nodes],
+        "spots": lines.spots,
         "cannotEdit": reason,
     }
     if made is not None:
@@ -68,9 +60,9 @@ def page_data(graph: ComputationGraph) -> tuple[dict[str, Any], str]:
             for what in ("value", "tangent", "gradient", "contribution", "local")
         }
         data["moving"] = made.moving
-        data["captured"] = [numbers_of(value) for _, value in graph.program.captured]
-        data["held"] = [numbers_of(value) for _, value in made.program.captured]
-        data["leaves"] = [numbers_of(leaf) for leaf in graph.leaves or ()]
+        data["captured"] = [numbers_of(value, None) for _, value in graph.program.captured]
+        data["held"] = [numbers_of(value, None) for _, value in made.program.captured]
+        data["leaves"] = [numbers_of(leaf, None) for leaf in graph.leaves or ()]
     else:
         data["shown"] = _shown(graph)
     return data, arithmetic
@@ -104,55 +96,31 @@ def _arithmetic(graph: ComputationGraph) -> tuple[str, Sweeps | None, str]:
 # ---- numbers -------------------------------------------------------------------------------------
 
 
-def number_of(x: Any) -> Any:
-    """A number that JSON can hold: what isn't finite, and -0, as JavaScript's Number reads it."""
-    x = x.item() if hasattr(x, "item") else x
-    if isinstance(x, complex):
-        return repr(x).strip("()")
-    if isinstance(x, float):
-        if math.isnan(x):
-            return "NaN"
-        if math.isinf(x):
-            return "Infinity" if x > 0 else "-Infinity"
-        if x == 0 and math.copysign(1, x) < 0:
-            return "-0"
-    return x
-
-
-def numbers_of(value: Any, most: int | None = None) -> dict[str, Any]:
-    """An array: shape, type and entries in C order; of many the first ones, and their range."""
-    array = np.asarray(value)
-    found: dict[str, Any] = {
-        "shape": array.shape,
-        "kind": array.dtype.str[1:],
-        "entries": [number_of(x) for x in array.ravel()[:most]],
-    }
-    if len(found["entries"]) < array.size and array.dtype.kind in "biuf":
-        found["range"] = [number_of(array.min()), number_of(array.max())]
-    return found
-
-
 def _shown(graph: ComputationGraph) -> dict[str, Any]:
-    """The numbers of a page that doesn't compute: Python's own."""
+    """The numbers of a page that doesn't compute: Python's own, by nodes and by edges."""
     found: dict[str, Any] = {
-        "value": {}, "gradient": {}, "contribution": {}, "local": {}, "tangent": {},
-    }  # fmt: skip
-    for node in graph.nodes:
-        if node.value is not None:
-            found["value"][str(node.index)] = numbers_of(node.value, _SHOWN)
-        if node.gradient is not None:
-            found["gradient"][str(node.index)] = numbers_of(node.gradient, _SHOWN)
-    for k, edge in enumerate(graph.edges):
-        if not is_moving(edge) or graph.contribution(edge) is None:
-            continue
-        found["contribution"][str(k)] = numbers_of(edge.contribution, _SHOWN)
-        if edge.target.elementwise or edge.target.type.size * edge.source.type.size <= SMALL:
-            found["local"][str(k)] = numbers_of(edge.local, _SHOWN)
+        "value": packed(None if n.kind == "constant" else n.value for n in graph.nodes),
+        "gradient": packed(node.gradient for node in graph.nodes),
+        "contribution": packed(map(_contribution, graph.edges)),
+        "local": packed(map(_local, graph.edges)),
+    }
     along, moved = _tangents(graph)
+    found["tangent"] = packed(moved.get(node.index) for node in graph.nodes)
     if along is not None:
         found["along"] = along
-        found["tangent"] = {str(n): numbers_of(t, _SHOWN) for n, t in moved.items()}
     return found
+
+
+def _contribution(edge: Edge) -> Any:
+    return edge.contribution if is_moving(edge) else None
+
+
+def _local(edge: Edge) -> Any:
+    """The local derivative, where it differs from node to node and isn't too large."""
+    if not is_moving(edge) or edge.contribution is None or constant(edge) is not None:
+        return None
+    small = edge.target.type.size * edge.source.type.size <= SMALL
+    return edge.local if edge.target.elementwise or small else None
 
 
 def _tangents(graph: ComputationGraph) -> tuple[int | None, dict[int, Any]]:
@@ -165,70 +133,6 @@ def _tangents(graph: ComputationGraph) -> tuple[int | None, dict[int, Any]]:
         return tangents(graph)
     except ChainruleError:
         return None, {}  # the page says why there is no derivative
-
-
-# ---- nodes and edges -----------------------------------------------------------------------------
-
-
-def _node(node: Node) -> dict[str, Any]:
-    kind = node.type.dtype.str[1:]
-    found: dict[str, Any] = {
-        "name": node.name,
-        "kind": node.kind,
-        "shape": node.type.shape,
-        "dtype": kind,
-        "reads": [source.index for source in node.inputs],
-    }
-    if node.equation is not None:
-        found["operation"] = node.operation
-        found["words"] = function_words(node)
-        found["formula"] = f"<math>{formula(node).mathml}</math>"
-        found["pattern"] = PATTERNS.get(node.equation.primitive.name, "")
-    if node.kind == "constant":
-        found["value"] = numbers_of(node.value, _SHOWN)
-    return found
-
-
-def _edge(edge: Edge) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "source": edge.source.index,
-        "target": edge.target.index,
-        "slot": edge.slot,
-        "moving": is_moving(edge),
-        "cost": multiplications(edge),
-    }
-    equation = edge.target.equation
-    derivative = None if equation is None else equation.primitive.derivative
-    if found["moving"]:
-        found["formula"] = f"<math>{local_formula(edge.target, edge.slot).mathml}</math>"
-    if isinstance(derivative, Partials):
-        found["how"] = "entries"
-        rule = derivative.rules[edge.slot]
-        if not callable(rule):
-            found["constant"] = float(rule)
-    else:
-        found["how"] = "jacobian"
-    return found
-
-
-def multiplications(edge: Edge) -> int:
-    """How many numbers are multiplied to carry a derivative along an edge, either way.
-
-    None where the local derivative is ±1 or entries are only moved or added; one per entry of an
-    elementwise operation; of a product of matrices as many as the product itself takes.
-    """
-    equation = edge.target.equation
-    if equation is None or not is_moving(edge):
-        return 0
-    derivative, target = equation.primitive.derivative, edge.target.type
-    if isinstance(derivative, Partials):
-        rule = derivative.rules[edge.slot]
-        return 0 if not callable(rule) and abs(rule) == 1 else target.size
-    if isinstance(derivative, (Linear, Flat)):
-        return 0
-    if isinstance(derivative, Multilinear):
-        return round(math.sqrt(target.size * math.prod(x.type.size for x in edge.target.inputs)))
-    return target.size * edge.source.type.size
 
 
 # ---- source --------------------------------------------------------------------------------------
@@ -301,12 +205,28 @@ def _source(name: str, first: int, last: int) -> Source:
     return Source(os.path.basename(name), first, [line[margin:] for line in lines])
 
 
-def _line(node: Node, files: Sequence[str], sources: Sequence[Source]) -> tuple[int, int] | None:
-    """The block and the line in it that a node stands in."""
-    place = node.place
-    if place is not None:
-        for k, (name, source) in enumerate(zip(files, sources, strict=True)):
-            line = place.line - source.first
-            if place.filename == name and 0 <= line < len(source.lines):
-                return k, line
-    return None
+class _Lines:
+    """The different lines that nodes stand in, as (block, line in it)."""
+
+    def __init__(self, files: Sequence[str], sources: Sequence[Source]) -> None:
+        self.files = files
+        self.sources = sources
+        self.spots: list[tuple[int, int]] = []
+        self._known: dict[tuple[str, int], int | None] = {}
+
+    def number(self, node: Node) -> int | None:
+        """Which of the lines a node stands in; None if it's in none that is shown."""
+        if node.place is None:
+            return None
+        key = node.place.filename, node.place.line
+        if key not in self._known:
+            spot = next(self._within(*key), None)
+            self._known[key] = None if spot is None else len(self.spots)
+            self.spots += [] if spot is None else [spot]
+        return self._known[key]
+
+    def _within(self, filename: str, number: int) -> Iterator[tuple[int, int]]:
+        for k, (name, source) in enumerate(zip(self.files, self.sources, strict=True)):
+            line = number - source.first
+            if filename == name and 0 <= line < len(source.lines):
+                yield k, line

@@ -43,13 +43,15 @@ _STYLES = ("page", "panels", "screen")
 class View(NamedTuple):
     """One drawing of a page: the whole graph, or what a folded box holds.
 
-    `parent` is the key of the view that its box stands in, "" for the outermost.
+    `parent` is the key of the view that its box stands in, "" for the outermost; `nodes` are those
+    of the graph that are drawn one by one.
     """
 
     key: str
     title: str
     svg: str
     parent: str = ""
+    nodes: frozenset[int] = frozenset()
 
 
 def page(graph: ComputationGraph, views: Sequence[View], theme: Theme = "auto") -> str:
@@ -57,7 +59,8 @@ def page(graph: ComputationGraph, views: Sequence[View], theme: Theme = "auto") 
 
     It asks nobody for anything: its own policy forbids it to.
     """
-    data, arithmetic = page_data(graph)
+    drawn = frozenset[int]().union(*(view.nodes for view in views))
+    data, arithmetic = page_data(graph, drawn)
     sheets = [_asset(f"{name}.css") for name in _STYLES]
     style = "\n".join([_colours(), *sheets, _drawings(), _asset("drawing.css")])
     script = _script(arithmetic)

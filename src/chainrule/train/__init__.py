@@ -18,7 +18,8 @@ _HOMES = {
     "chainrule.train.logging": "CSVLogger LearningRateScheduler ModelCheckpoint TensorBoard",
     "chainrule.train.backup": "BackupAndRestore",
     "chainrule.train.partition": "Split split",
-    "chainrule.train.table": "Encoder read_table table_chunks",
+    "chainrule.train.table": "Encoder",
+    "chainrule.train.table_file": "read_table table_chunks",
     "chainrule.train.table_batches": "TableBatches",
 }
 _LATER = {name: module for module, names in _HOMES.items() for name in names.split()}

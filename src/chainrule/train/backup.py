@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +14,23 @@ import numpy as np
 from chainrule.base.errors import ArgumentError, ChainruleError, ModelFileError
 from chainrule.base.registry import register
 from chainrule.train.callback import Callback
-from chainrule.train.container import read_container, tree_arrays, tree_from, write_container
+from chainrule.train.container import (
+    make_folder,
+    read_container,
+    tree_arrays,
+    tree_from,
+    write_container,
+)
 from chainrule.train.logging import steps_between
 from chainrule.train.monitor import kept_number
 from chainrule.train.saving import contents, put_optimizer, put_weights
 
 _FILE = "training.safetensors"
 _METERS = "meters"
+# Our own part of a file, and the one that the library of safetensors writes before it.
+_UNFINISHED = re.compile(rf"\.{re.escape(_FILE)}\.[0-9a-f]{{12}}\.part|\.tmp[A-Za-z0-9]{{6}}")
+_OLD = 3600.0  # seconds, after which nobody is still writing it
+_CARRIED = "carried/"  # what a batch leaves for the next one
 
 
 @register("callback")
@@ -48,7 +61,8 @@ class BackupAndRestore(Callback):
         return Path(self.backup_dir) / _FILE
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        Path(self.backup_dir).mkdir(parents=True, exist_ok=True)
+        make_folder(Path(self.backup_dir))
+        _sweep(Path(self.backup_dir))
 
     def every_steps(self) -> int | None:
         return self.save_freq
@@ -66,6 +80,7 @@ class BackupAndRestore(Callback):
     def _write(self, training: Any, epoch: int, step: int) -> None:
         meaning, arrays = contents(self.model)
         arrays.update(tree_arrays(_METERS, training.carry.meters))
+        arrays.update((f"{_CARRIED}{path}", one.kept()) for path, one in training.carried.items())
         kept = []
         for i, callback in enumerate(training.callbacks):
             state = callback.state()
@@ -123,6 +138,8 @@ class BackupAndRestore(Callback):
             ) from error
         put_weights(self.model, arrays, where)
         put_optimizer(self.model, arrays, where)
+        for path, one in training.carried.items():
+            one.keep(_like(one.kept(), arrays.get(f"{_CARRIED}{path}"), where))
         training.resumed(meters)
         if rate is not None:
             training.optimizer.learning_rate = float(rate)
@@ -148,6 +165,32 @@ class BackupAndRestore(Callback):
                     {f"{name} now": value, f"{name} then": there[name], "file": str(self.file)},
                     "call fit as before, or remove the file to begin anew",
                 )
+
+
+def _like(here: Any, kept: Any, where: str) -> Any:
+    """The state of a stateful layer that was kept.
+
+    Raises:
+        ModelFileError: there is none, or of other batches.
+    """
+    if kept is None or kept.shape != here.shape or kept.dtype != here.dtype:
+        raise ModelFileError(
+            f"{where} holds other states of stateful layers than this training has",
+            {
+                "here": f"{here.dtype}{list(here.shape)}",
+                "in the file": "none" if kept is None else f"{kept.dtype}{list(kept.shape)}",
+            },
+            "call fit with the batch_size of then, or remove the file to begin anew",
+        )
+    return kept
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what trainings that were killed while writing have left of unfinished files."""
+    for entry in folder.iterdir():
+        with contextlib.suppress(OSError):  # another training may sweep as well
+            if _UNFINISHED.fullmatch(entry.name) and time.time() - entry.stat().st_mtime > _OLD:
+                entry.unlink()
 
 
 def _count(value: Any) -> int:

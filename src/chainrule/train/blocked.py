@@ -24,7 +24,7 @@ from chainrule.nn.shaping import Flatten, Reshape
 from chainrule.ops.draw_keys import fold_in
 from chainrule.optim.descent import SGD
 from chainrule.optim.optimizer import as_type
-from chainrule.train.epoch import Carry, Data, Plan
+from chainrule.train.epoch import Carry, Data, Plan, is_finite
 from chainrule.train.meters import Meters
 from chainrule.train.objective import Batch, Objective
 from chainrule.transform.control import while_loop
@@ -59,7 +59,7 @@ def first_layer(
             continue
         if type(layer) is not Dense:
             return None
-        paths = {id(w): path for path, w in model.weights_by_path().items()}
+        paths = {id(w): path for path, w in objective.weights.items()}
         kernel = next(w for w in layer.own_weights if w.name == "kernel")
         path = paths[id(kernel)]
         exact = (
@@ -152,7 +152,9 @@ def blocked_training(
             share = np.where(places == r, 1, later)
             kept = (places != r).astype(share.dtype)
             ahead = kept[:, None] * ahead + share[:, None] * push
-            return carry, ahead, r + 1, np.isfinite(loss)
+            # The square of a row says of all its entries whether they're finite.
+            fine = np.isfinite(loss + near[r, r]) & is_finite(batch.y, batch.weights)
+            return carry, ahead, r + 1, fine
 
         start = (carry._replace(parameters=rest), x @ kernel, 0, np.True_)
         carry, ahead, done, fine = while_loop(going_on, body, start)
@@ -179,7 +181,8 @@ def blocked_training(
             carry, step, _ = now
             # Blocks begin at the same steps however an epoch is cut into calls.
             end = np.minimum((step // BLOCK + 1) * BLOCK, stop)
-            places = np.minimum(step - first + np.arange(BLOCK), count - 1)
+            # Rows from `end` on aren't looked at: what is wrong with them is told when they're met.
+            places = np.minimum(step + np.arange(BLOCK), end - 1) - first
             carry, done, fine = block(carry, data, order[places], step, end, key, rate)
             return carry, step + done, fine
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 import chainrule.optim  # noqa: F401 - says where optimisers are, for their names
 from chainrule.base.errors import ArgumentError
 from chainrule.base.registry import as_data, get
@@ -58,23 +60,24 @@ class Compiled(Programs):
         self.optimizer = get("optimizer", optimizer)
         self.loss = _each(lambda one: None if one is None else as_loss(one), loss)
         self.loss_weights = loss_weights
+        _check_weights(loss_weights)
         self.metrics = metrics
         self.weighted_metrics = weighted_metrics
         self.regularizer = get("regularizer", regularizer)
         self.blocked = blocked
 
-    def parts(self, outputs: Any, labels: Any) -> list[Part]:
+    def parts(self, outputs: Any, labels: Any, names: Sequence[str]) -> list[Part]:
         """One part per output.
 
         Args:
             outputs: the types of the model's outputs, in their tree.
             labels: the types of the labels, in the same tree; None to evaluate without.
+            names: what the outputs are called.
 
         Raises:
             ArgumentError: other outputs are named than the model has, or one has no loss.
         """
-        names = output_names(outputs)
-        many = names != [""]
+        many = list(names) != [""]
         types = leaves(outputs)
         truths = leaves(labels) if labels is not None else [None] * len(types)
         if len(truths) != len(types):
@@ -140,6 +143,19 @@ def output_names(outputs: Any) -> list[str]:
     if isinstance(outputs, (list, tuple)) and not isinstance(outputs, ArrayType):
         return [f"output_{i}" for i in range(len(outputs))]
     return [""]
+
+
+def _check_weights(given: Any) -> None:
+    """Refuse weights of losses that aren't numbers.
+
+    Raises:
+        ArgumentError: one isn't.
+    """
+    each = list(given.values()) if isinstance(given, Mapping) else given
+    for weight in each if isinstance(each, (list, tuple)) else [each]:
+        real = isinstance(weight, (int, float, np.number)) and not isinstance(weight, bool)
+        if weight is not None and not (real and np.isfinite(weight)):
+            raise ArgumentError("the weight of a loss is a number", {"given": repr(weight)[:80]})
 
 
 def _each(function: Any, given: Any) -> Any:

@@ -39,6 +39,7 @@ def write_container(
         StorageError: it couldn't be written; what was there before is as it was.
     """
     place = Path(path)
+    _check_place(place)
     text = json.dumps({"format": _FORMAT, "kind": kind, **meaning})
     # Anything but C order is scrambled by the library, without a word.
     whole = {name: np.array(value, order="C") for name, value in arrays.items()}
@@ -67,6 +68,34 @@ def write_container(
             temporary.unlink(missing_ok=True)
 
 
+def _check_place(place: Path) -> None:
+    """Refuse a place that no file can be at."""
+    if place.is_dir():
+        raise StorageError(f"{place.name} can't be written", {"there is": "a folder of that name"})
+    if not place.parent.is_dir():
+        raise StorageError(
+            f"{place.name} can't be written",
+            {"there is no folder": str(place.parent)},
+            "make the folder first, or choose another place",
+        )
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those it is in, where they aren't there yet.
+
+    Raises:
+        StorageError: it can't be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"the folder {str(folder)!r} couldn't be made",
+            {"reason": str(error)},
+            "choose another place",
+        ) from error
+
+
 def _sync_folder(folder: Path) -> None:
     """Make the new name itself last; not every system lets a folder be opened for that."""
     with contextlib.suppress(OSError):
@@ -88,7 +117,10 @@ def read_container(
     """
     place = Path(path)
     if not place.is_file():
-        raise StorageError(f"there is no file {str(place)!r}", fix="check the path")
+        raise StorageError(
+            f"{str(place)!r} is a folder" if place.is_dir() else f"there is no file {str(place)!r}",
+            fix="check the path",
+        )
     library = importlib.import_module("safetensors")
     try:
         with library.safe_open(place, framework="np") as file:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +10,10 @@ import numpy as np
 from chainrule.base.errors import ArgumentError, DomainError, DtypeError, ShapeError
 from chainrule.base.trees import flatten, map_tree, paths
 
-_SCANNED_BYTES = 1 << 28  # arrays up to here are searched for NaN before training
+# Arrays up to here are searched for NaN before training, which leaves the model as it was. In
+# larger ones each step looks at its batch, where that costs nothing.
+_SCANNED_BYTES = 1 << 20
+_PART = 1 << 14  # rows searched together
 _NAMES = ("x", "y", "sample_weight")  # of the arrays that are the fields of `Rows`
 
 
@@ -35,7 +38,12 @@ class Rows(NamedTuple):
 
 
 def as_rows(
-    x: Any, y: Any, sample_weight: Any, class_weight: Any, outputs: int, where: str = "fit"
+    x: Any,
+    y: Any,
+    sample_weight: Any,
+    class_weight: Any,
+    outputs: Sequence[str],
+    where: str = "fit",
 ) -> Rows:
     """A user's arrays, checked and brought into one form; nothing large is copied.
 
@@ -45,20 +53,22 @@ def as_rows(
         ArgumentError: labels are missing, or class weights don't fit.
     """
     inputs = map_tree(lambda a: as_array(a, "x", where), _arrays(x))
-    labels = [] if y is None else [as_array(a, "y", where) for a in _flat(y)]
-    if y is not None and len(labels) != outputs:
+    given = [] if y is None else _in_order(y, outputs, "y")
+    labels = [None if a is None else as_array(a, "y", where) for a in given]
+    if y is not None and len(labels) != len(outputs):
         raise ArgumentError(
             f"{where}: the model has another number of outputs than there are arrays of labels",
-            {"outputs": outputs, "labels": len(labels)},
+            {"outputs": len(outputs), "labels": len(labels)},
             "pass one array of labels per output, in the outputs' order",
         )
-    weights: list[Any] = [None] * outputs
+    weights: list[Any] = [None] * len(outputs)
     if sample_weight is not None:
-        given = [as_array(a, "sample_weight", where) for a in _flat(sample_weight)]
-        weights = given if len(given) == outputs else given * outputs
+        found = _in_order(sample_weight, outputs, "sample_weight")
+        weights = [None if a is None else as_array(a, "sample_weight", where) for a in found]
+        weights = weights if len(weights) == len(outputs) else weights * len(outputs)
     if class_weight is not None:
         weights = [_class_weights(class_weight, labels, w, where) for w in weights]
-    rows = Rows(inputs, labels if labels else [None] * outputs, weights)
+    rows = Rows(inputs, labels if labels else [None] * len(outputs), weights)
     _check_lengths(rows, where)
     return rows
 
@@ -77,6 +87,23 @@ def _arrays(x: Any) -> Any:
     if isinstance(x, (list, tuple)) and not any(hasattr(a, "shape") for a in x):
         return np.asarray(x)
     return x
+
+
+def _in_order(tree: Any, outputs: Sequence[str], name: str) -> list[Any]:
+    """The arrays for the outputs, in their order; a dict's by their names, None for others.
+
+    Raises:
+        ArgumentError: it names other outputs.
+    """
+    if not isinstance(tree, Mapping) or (len(tree) == 1 and len(outputs) == 1):
+        return _flat(tree)
+    if not set(tree) <= set(outputs):
+        raise ArgumentError(
+            f"{name} names other outputs than the model has",
+            {"named": ", ".join(map(str, tree)), "outputs": ", ".join(filter(None, outputs))},
+            "give each output its array by its name, or a list in the outputs' order",
+        )
+    return [tree.get(output) for output in outputs]
 
 
 def _flat(tree: Any) -> list[Any]:
@@ -151,16 +178,31 @@ def _check_lengths(rows: Rows, where: str) -> None:
     )
 
 
-def check_numbers(rows: Rows, where: str = "fit") -> None:
-    """Refuse NaN and infinity in arrays that are small enough to search.
+def check_small(rows: Rows) -> None:
+    """Refuse NaN and infinity in arrays that are small enough to search before training."""
+    small = map_tree(lambda a: a if a.nbytes <= _SCANNED_BYTES else a[:0], tuple(rows))
+    check_numbers(Rows(*small))
+
+
+def check_numbers(rows: Rows, where: str = "fit", first: int = 0) -> None:
+    """Refuse NaN and infinity.
+
+    Args:
+        rows: the data.
+        where: what it is for.
+        first: the number of its first row in the user's data.
 
     Raises:
         DomainError: names the array, the row and the column.
     """
     for name, tree in zip(_NAMES, rows, strict=True):
-        for i, leaf in enumerate(flatten(tree)[0]):
-            if leaf.dtype.kind == "f" and leaf.nbytes <= _SCANNED_BYTES and not all_finite(leaf):
-                refuse_strange(leaf, f"{name}{paths(tree)[i] if name == 'x' else ''}", where)
+        for leaf, tail in zip(flatten(tree)[0], paths(tree), strict=True):
+            for start in range(0, len(leaf) if leaf.dtype.kind == "f" else 0, _PART):
+                part = leaf[start : start + _PART]
+                if not all_finite(part):
+                    row = int(np.argwhere(~np.isfinite(part))[0][0])
+                    full = f"{name}{tail if name == 'x' else ''}"
+                    refuse_strange(part[row], full, where, {"row": first + start + row})
 
 
 def all_finite(array: np.ndarray) -> bool:
@@ -171,19 +213,26 @@ def all_finite(array: np.ndarray) -> bool:
         return bool(np.isfinite(np.dot(flat, flat)) or np.all(np.isfinite(flat)))
 
 
-def refuse_strange(array: np.ndarray, name: str, where: str, first_row: int = 0) -> None:
-    """Refuse NaN and infinity, with the place of the first.
+def refuse_strange(
+    row: np.ndarray, name: str, where: str, place: Mapping[str, Any], left: str = ""
+) -> None:
+    """Refuse a row for the first of its numbers that is NaN or infinite.
+
+    Args:
+        row: of the array called `name`.
+        place: where it stands in the user's data.
+        left: what else to say.
 
     Raises:
         DomainError: names the array, the row and the column.
     """
-    place = np.argwhere(~np.isfinite(array))[0].tolist()
-    value = array[tuple(place)]
-    facts: dict[str, Any] = {"array": name, "row": place[0] + first_row}
-    if len(place) > 1:
-        facts["column"] = place[1] if len(place) == 2 else tuple(place[1:])
+    column = np.argwhere(~np.isfinite(row))[0].tolist()
+    value = row[tuple(column)]
+    facts: dict[str, Any] = {"array": name, **place}
+    if column:
+        facts["column"] = column[0] if len(column) == 1 else tuple(column)
     raise DomainError(
         f"{where}: the data holds {'NaN' if np.isnan(value) else 'an infinite number'}",
         facts,
-        "fill or drop such rows first: x[np.isfinite(x).all(axis=1)], or np.nan_to_num(x)",
+        "fill or drop such rows first: x[np.isfinite(x).all(axis=1)], or np.nan_to_num(x)" + left,
     )

@@ -15,18 +15,20 @@ from chainrule.train.objective import Batch
 from chainrule.train.source import Chunk
 from chainrule.transform.gradient import value_and_grad
 
+_KEPT = "the model keeps the weights from before that step"
+
 
 def refuse_divergence(
     training: Any, before: Carry, chunk: Chunk, start: int, reached: int, key: np.ndarray
 ) -> None:
-    """Raise, naming the first layer that overflowed; the model keeps its last finite weights.
+    """Raise, naming the data's row or the first layer that overflowed; the model keeps its weights.
 
-    The steps of the call are repeated up to the one before the loss failed: the same numbers, since
+    The steps of the call are repeated up to the one before the failure: the same numbers, since
     nothing in them depends on how an epoch is cut into calls.
 
     Args:
         before: the carry at the beginning of the call, `start`.
-        reached: the step after the one whose loss wasn't finite.
+        reached: the step after the one whose loss or data wasn't finite.
 
     Raises:
         DomainError: the data of that step holds NaN or infinity.
@@ -36,20 +38,21 @@ def refuse_divergence(
     carry = before
     if failed - 1 > start:
         carry, _, _ = training.run_steps(before, chunk, start, failed - 1, key)
-    training.carry = carry
-    training.hand_over()
     for step in range(max(failed - 1, start), failed + 1):
+        if all(_finite(value) for value in carry.parameters.values()):
+            training.carry = carry
+            training.hand_over()
         batch = rows_at(
             chunk.data, training.source.plan, chunk.order, chunk.filled, step - chunk.first
         )
-        _refuse_data(chunk, batch, training.source.plan, step - chunk.first)
+        _refuse_data(training.source, chunk, batch, step)
         report = _first_fault(training, carry, batch)
         if report is not None:
             raise DivergenceError(
                 "the training diverged: the loss isn't a finite number any more",
                 {"step": f"{step} of epoch {training.position[0]}", **report},
                 "lower the learning rate, clip the gradients (clipnorm=1.0), or scale the inputs;\n"
-                "the model keeps the weights from before that step",
+                + _KEPT,
             )
         carry, _, _ = training.run_steps(carry, chunk, step, step + 1, key)
     raise DivergenceError(
@@ -59,14 +62,14 @@ def refuse_divergence(
     )
 
 
-def _refuse_data(chunk: Chunk, batch: Batch, plan: Any, step: int) -> None:
-    """Whether it was the data: its rows by their numbers in the arrays the user gave."""
+def _refuse_data(source: Any, chunk: Chunk, batch: Batch, step: int) -> None:
+    """Whether it was the data: its rows by where they stand in what the user gave."""
     for name, tree in (("x", batch.x), ("y", batch.y), ("sample_weight", batch.weights)):
         for leaf in flatten(tree)[0]:
             if leaf.dtype.kind == "f" and not np.all(np.isfinite(leaf)):
                 row = int(np.argwhere(~np.isfinite(leaf))[0][0])
-                place = row if plan.whole else int(chunk.order[step * plan.size + row])
-                refuse_strange(leaf[row : row + 1], name, "fit", place)
+                place = source.place(chunk, step, row)
+                refuse_strange(leaf[row], name, "fit", place, f";\n{_KEPT}")
 
 
 def _first_fault(training: Any, carry: Carry, batch: Batch) -> dict[str, Any] | None:

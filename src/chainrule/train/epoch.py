@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.base.trees import map_tree
+from chainrule.base.trees import flatten, map_tree
 from chainrule.ops.draw_keys import fold_in
 from chainrule.train.meters import Meters
 from chainrule.train.objective import Batch, Objective
@@ -56,6 +56,15 @@ def rows_at(data: Data, plan: Plan, order: Any, count: Any, step: Any) -> Batch:
     chosen = order[places]
     x, y, weights = map_tree(lambda a: a[chosen], tuple(data))
     return Batch(x, y, weights, rows)
+
+
+def is_finite(*data: Any) -> Any:
+    """Whether data holds neither NaN nor infinity, which a mask may keep from the loss."""
+    found = np.True_
+    for leaf in flatten(data)[0]:
+        if leaf.dtype.kind == "f":
+            found = np.logical_and(found, np.all(np.isfinite(leaf)))
+    return found
 
 
 def training(
@@ -107,7 +116,8 @@ def training(
             carry, step, _ = now
             batch = rows_at(data, plan, order, count, step - first)
             carry, loss = one_step(carry, batch, fold_in(key, step), rate)
-            return carry, step + 1, np.isfinite(loss)
+            fine = np.isfinite(loss) & is_finite(batch.x, batch.y, batch.weights)
+            return carry, step + 1, fine
 
         return while_loop(going_on, body, (carry, start, np.True_))
 

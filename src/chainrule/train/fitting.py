@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,8 @@ import numpy as np
 from chainrule.base.errors import ArgumentError
 from chainrule.nn.arguments import whole_number
 from chainrule.train.callback import Callback, as_callbacks, wants_batches
-from chainrule.train.data import Rows, as_rows, check_numbers, is_stream
+from chainrule.train.carrying import refuse_short
+from chainrule.train.data import Rows, as_rows, check_numbers, check_small, is_stream
 from chainrule.train.evaluation import measured
 from chainrule.train.history import History
 from chainrule.train.prepare import build_for, check_labels, compiled_of, outputs_of, setting
@@ -51,11 +54,11 @@ def fit(
     seed = whole_number("seed", seed, 0)
     if validation_batch_size is not None:
         validation_batch_size = whole_number("validation_batch_size", validation_batch_size)
-    outputs = outputs_of(compiled)
+    outputs = outputs_of(model, "fit")
     source = _source(x, y, size, shuffle, class_weight, sample_weight, outputs, steps_per_epoch)
     held = None
     if isinstance(source, ArraySource):
-        check_numbers(source.rows)
+        check_small(source.rows)
         source, held = _split(source, validation_split)
     elif validation_split:
         raise ArgumentError(
@@ -67,10 +70,16 @@ def fit(
     build_for(model, source.sample().x, seed)
     how = setting(model, source.sample(), "fit")
     if isinstance(source, StreamSource):
-        source.check = lambda rows: check_labels(how, rows)
+        source.check = lambda rows: _check_batch(model, how, source, rows)
+    else:
+        refuse_short(model, source.rows.length, source.plan.size, "fit")
     told = as_callbacks(callbacks)
     training = Training(model, how, source, seed, by_batch=wants_batches(told))
+    if training.carried and isinstance(source, ArraySource) and source.shuffle:
+        _warn_of_order(source)
     run = _Run(model, training, told, progress_for(verbose, epochs, source.steps), held, how)
+    if validation_batch_size is None and training.carried:
+        validation_batch_size = source.plan.size
     run.validation = (validation_batch_size, validation_freq)
     return run.epochs(initial_epoch, epochs)
 
@@ -82,7 +91,7 @@ def _source(
     shuffle: bool,
     class_weight: Any,
     sample_weight: Any,
-    outputs: int,
+    outputs: Sequence[str],
     steps: int | None,
 ) -> ArraySource | StreamSource:
     """Where the batches come from: arrays, or an iterable of batches."""
@@ -104,7 +113,22 @@ def _source(
     return ArraySource(as_rows(x, y, sample_weight, class_weight, outputs), size, shuffle)
 
 
-def _held(given: Any, outputs: int) -> Any:
+def _warn_of_order(source: ArraySource) -> None:
+    if source.steps != 1:
+        warnings.warn(
+            "the rows are shuffled, while a stateful layer takes row i of a batch for what follows "
+            "row i of the batch before: pass shuffle=False",
+            stacklevel=4,
+        )
+
+
+def _check_batch(model: Any, how: Any, source: StreamSource, rows: Rows) -> None:
+    """Refuse a batch whose labels or size the model can't work with."""
+    check_labels(how, rows)
+    refuse_short(model, rows.length, source.plan.size, "fit")
+
+
+def _held(given: Any, outputs: Sequence[str]) -> Any:
     """The validation data that a user passed: rows, or batches that can be gone through anew.
 
     Raises:
@@ -141,7 +165,9 @@ def _split(source: ArraySource, split: float) -> tuple[ArraySource, Rows | None]
             "a fraction between 0 and 1, such as 0.1, and enough rows for both sides",
         )
     kept = ArraySource(rows.part(slice(None, cut)), source.size, source.shuffle)
-    return kept, rows.part(slice(cut, None))
+    held = rows.part(slice(cut, None))
+    check_numbers(held, "fit: validation_split", cut)
+    return kept, held
 
 
 class _Run:
@@ -203,6 +229,7 @@ class _Run:
         began = time.perf_counter()
         for callback in self.callbacks:
             callback.on_epoch_begin(epoch, {})
+        self.training.take_over()
         self.progress.begin(epoch)
         logs = self.training.epoch(epoch, start, self.callbacks, self.progress)
         size, every = self.validation

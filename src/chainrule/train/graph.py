@@ -44,9 +44,25 @@ class Graph:
         """Its layers in the order of their calls, each once, named dense, dense_1 …"""
         yield from named_in_order(n.function for n in self.nodes if isinstance(n.function, Layer))
 
+    def last_layers(self) -> list[Layer | None]:
+        """The layer that each output comes out of, None where it is none."""
+        made = [output.node and output.node.function for output in _flat(self.outputs)]
+        return [function if isinstance(function, Layer) else None for function in made]
+
     def input_shapes(self) -> Any:
         """The shapes of the inputs without the batch, in their tree."""
         return replaced(self.inputs, lambda value: value.shape[1:])
+
+    def output_names(self) -> list[str]:
+        """What the outputs are called: keys of a dict, or in a list the names of named layers."""
+        if not isinstance(self.outputs, (list, tuple)):
+            return [str(k) for k in self.outputs] if isinstance(self.outputs, Mapping) else [""]
+        makers = [value.node and value.node.function for value in _flat(self.outputs)]
+        names = [m.name if isinstance(m, Layer) and m.named else "" for m in makers]
+        return [
+            name if name and names.count(name) == 1 else f"output_{i}"
+            for i, name in enumerate(names)
+        ]
 
     def compute(self, given: Any) -> Any:
         """The outputs for these inputs, which come in the tree of `inputs`, or a dict by name."""
@@ -96,7 +112,12 @@ class Graph:
         return {
             "layers": {name: serialize(layer) for name, layer in layers.items()},
             "inputs": [
-                {"shape": list(s.shape[1:]), "dtype": s.dtype.name, "name": s.name}
+                {
+                    "shape": list(s.shape[1:]),
+                    "dtype": s.dtype.name,
+                    "name": s.name,
+                    "batch_size": s.shape[0],
+                }
                 for s in self.sources
             ],
             "input_tree": _written(self.inputs, places),
@@ -114,7 +135,9 @@ class Graph:
         layers = {name: deserialize(c, "layer") for name, c in config["layers"].items()}
         values: dict[tuple[int, int], Any] = {}
         for i, c in enumerate(config["inputs"]):
-            values[-1, i] = Input(tuple(c["shape"]), dtype=c["dtype"], name=c["name"])
+            values[-1, i] = Input(
+                tuple(c["shape"]), c.get("batch_size"), c["dtype"], name=c["name"]
+            )
         for k, call in enumerate(config["calls"]):
             function = _function_of(call["call"], layers)
             result = function(*_read(call["args"], values), **_read(call["options"], values))

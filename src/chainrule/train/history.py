@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
+from chainrule.base.errors import ArgumentError, ChainruleError, StorageError
 from chainrule.base.registry import look_up
+
+_PICTURES = (".png", ".svg", ".pdf", ".jpg", ".jpeg", ".eps")
+
+
+def check_picture(file: Any) -> None:
+    """Refuse a name that doesn't say which kind of picture it is.
+
+    Raises:
+        ArgumentError: another ending.
+    """
+    ending = os.path.splitext(os.fspath(file))[1]
+    if ending.lower() not in _PICTURES:
+        raise ArgumentError(
+            "the ending of a picture's name says its kind",
+            {"file": os.fspath(file), "known": ", ".join(_PICTURES)},
+            "curves.png",
+        )
 
 
 class History:
@@ -60,9 +79,21 @@ class History:
             shows itself in notebooks.
 
         Raises:
-            ArgumentError: matplotlib isn't installed, or a name isn't known.
+            ArgumentError: matplotlib isn't installed, or a name or the file's ending isn't known.
+            StorageError: the picture can't be written.
         """
+        if file is not None:
+            check_picture(file)
         plot = look_up("plot", "history")(self, names)
         if file is not None:
-            plot.save(file)
+            try:
+                plot.save(file)
+            except OSError as error:
+                if isinstance(error, ChainruleError):
+                    raise
+                raise StorageError(
+                    f"{os.fspath(file)} couldn't be written",
+                    {"reason": str(error)},
+                    "choose another place, or make room on the disk",
+                ) from error
         return plot

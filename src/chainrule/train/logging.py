@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import importlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from chainrule.base.errors import ArgumentError, StorageError
+from chainrule.base.errors import ArgumentError, ChainruleError, StorageError
 from chainrule.base.registry import get, register
 from chainrule.train.callback import Callback
+from chainrule.train.container import make_folder
 from chainrule.train.monitor import Monitor, numeric_rate
 
 
@@ -65,18 +67,22 @@ class CSVLogger(Callback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.columns = None
+        make_folder(Path(self.filename).parent)
         if self.append and Path(self.filename).is_file():
-            with open(self.filename, newline="", encoding="utf-8") as file:
+            with (
+                _log_kept(self.filename),
+                open(self.filename, newline="", encoding="utf-8") as file,
+            ):
                 self.columns = next(csv.reader(file, delimiter=self.separator), None)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         row = {"epoch": epoch, **(logs or {})}
-        if self.resumed:
-            self._forget_from(epoch)
-            self.resumed = False
-        new = self.columns is None
-        self.columns = self.columns or list(row)
-        try:
+        with _log_kept(self.filename):
+            if self.resumed:
+                self._forget_from(epoch)
+                self.resumed = False
+            new = self.columns is None
+            self.columns = self.columns or list(row)
             with open(self.filename, "w" if new else "a", newline="", encoding="utf-8") as file:
                 writer = csv.DictWriter(
                     file, self.columns, extrasaction="ignore", delimiter=self.separator
@@ -84,12 +90,6 @@ class CSVLogger(Callback):
                 if new:
                     writer.writeheader()
                 writer.writerow(row)
-        except OSError as error:
-            raise StorageError(
-                f"{self.filename} couldn't be written",
-                {"reason": str(error)},
-                "the model is whole; choose another place for the log",
-            ) from error
 
     def state(self) -> dict[str, Any]:
         return {"columns": "\n".join(self.columns or [])}
@@ -102,12 +102,35 @@ class CSVLogger(Callback):
         """Drop the lines of epochs that a killed training wrote and a resumed one repeats."""
         with open(self.filename, newline="", encoding="utf-8") as file:
             header, *rows = csv.reader(file, delimiter=self.separator)
+        if header != self.columns or "epoch" not in header:
+            raise ArgumentError(
+                "the log isn't the one that the training has begun",
+                {"file": self.filename, "its columns": ", ".join(header)[:200]},
+                "move it away, or choose another place for the log",
+            )
         place = header.index("epoch")
-        kept = [row for row in rows if int(row[place]) < epoch]
+        # A disk that was full may have left half a line.
+        whole = [row for row in rows if len(row) == len(header) and row[place].isdigit()]
+        kept = [row for row in whole if int(row[place]) < epoch]
         part = f"{self.filename}.part"  # under the log's own name there is always a whole one
         with open(part, "w", newline="", encoding="utf-8") as file:
             csv.writer(file, delimiter=self.separator).writerows([header, *kept])
         os.replace(part, self.filename)
+
+
+@contextlib.contextmanager
+def _log_kept(name: str) -> Iterator[None]:
+    """What goes wrong with the file of a log, said as such."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, ChainruleError):
+            raise
+        raise StorageError(
+            f"{name} couldn't be written",
+            {"reason": str(error)},
+            "the model is whole; choose another place for the log",
+        ) from error
 
 
 @register("callback")
@@ -141,6 +164,11 @@ class ModelCheckpoint(Monitor):
         self.initial_value_threshold = initial_value_threshold
         self.best = initial_value_threshold
 
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        folder = Path(self.filepath).parent
+        if "{" not in str(folder):  # a name in it is known once there are numbers
+            make_folder(folder)
+
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if self.save_freq is None and (
             not self.save_best_only or self.is_better(self.watched(logs))
@@ -162,6 +190,7 @@ class ModelCheckpoint(Monitor):
                 {"filepath": self.filepath, "known": ", ".join(["epoch", *logs])},
                 f"it asks for {error}",
             ) from error
+        make_folder(Path(path).parent)
         self.model.save(path)
         if self.verbose:
             self.say(f"saved {path}")
@@ -209,7 +238,11 @@ class TensorBoard(Callback):
             ) from None
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        for name, value in (logs or {}).items():
+        with _log_kept(self.log_dir):
+            self._enter(epoch, logs or {})
+
+    def _enter(self, epoch: int, logs: dict[str, Any]) -> None:
+        for name, value in logs.items():
             if isinstance(value, (int, float)):
                 side = "validation" if name.startswith("val_") else "train"
                 entry = self.proto.Summary.Value(
@@ -223,9 +256,9 @@ class TensorBoard(Callback):
             writer.flush()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        for writer in self.writers.values():
-            writer.close()
-        self.writers = {}
+        with _log_kept(self.log_dir):
+            while self.writers:
+                self.writers.popitem()[1].close()
 
     def _histogram(self, tag: str, values: np.ndarray) -> Any:
         counts, edges = np.histogram(values, bins=30)

@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.base.trees import map_tree
-
 _SMALL_BYTES = 1 << 16  # the allocator has such memory at hand anyway
 
 
@@ -33,11 +31,8 @@ class Memory:
     def __init__(self) -> None:
         self.spare: dict[tuple[Any, Any], list[np.ndarray]] = {}
 
-    def like(self, tree: Any) -> Any:
-        """Arrays to write, of the shapes and dtypes of a tree's."""
-        return map_tree(self._array, tree)
-
-    def _array(self, like: Any) -> np.ndarray:
+    def like(self, like: Any) -> np.ndarray:
+        """An array to write, of the shape and dtype of another one."""
         like = np.asarray(like)
         if like.nbytes < _SMALL_BYTES:
             return np.empty(like.shape, like.dtype)

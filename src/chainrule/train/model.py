@@ -12,6 +12,7 @@ from chainrule.base.registry import register
 from chainrule.nn import pure
 from chainrule.nn.layer import Layer
 from chainrule.train.compiled import Compiled, Programs
+from chainrule.train.derived import MODEL_DERIVED, find_layer
 from chainrule.train.evaluation import evaluate, predict
 from chainrule.train.fitting import fit
 from chainrule.train.graph import Graph
@@ -19,6 +20,9 @@ from chainrule.train.history import History
 from chainrule.train.progress import numbers_text, progress_for
 from chainrule.train.saving import save
 from chainrule.train.summary import summary
+
+# What Keras calls while it trains; here they would be left aside.
+_OWN_STEPS = ("train_step", "test_step", "predict_step", "compute_loss", "compute_metrics")
 
 
 @register("layer")
@@ -56,6 +60,8 @@ class Model(Layer):
         self.history: History | None = None
         self.progress: Callable[[str], None] | None = None  # where a training under way prints
 
+    _derived = MODEL_DERIVED
+
     # --- what it computes ----------------------------------------------------------------------
 
     def children(self) -> Iterator[tuple[str, Any]]:
@@ -85,22 +91,58 @@ class Model(Layer):
         rest = {name: value for name, value in config.items() if name != "graph"}
         return cls(graph.inputs, graph.outputs, **rest)
 
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """One of its layers, by its name or by its place among `layers`.
+
+        Raises:
+            ArgumentError: there is none; the message suggests the nearest name.
+        """
+        found: Layer = find_layer(self, name, index)
+        return found
+
     # --- values --------------------------------------------------------------------------------
 
     def build(self, input_shape: Any = None, seed: int = 0) -> None:
         """Make the weights and give them first values.
+
+        Layers that have values already, such as those of a model trained before, keep them; if all
+        have, all begin anew.
 
         Args:
             input_shape: the shape of one input without the batch, or a tree of shapes; a model put
                 together from inputs knows it.
             seed: decides the values.
         """
+        self.begin(input_shape, seed)
+
+    def begin(self, input_shape: Any = None, seed: int = 0) -> None:
+        """What `build` does, also for a class whose own `build` makes weights."""
         shape = self.known_input_shapes() if input_shape is None else input_shape
-        self.keep(pure.init(self, seed, shape))
+        anew = self.has_values
+        weights = self.weights_by_path()
+        there = set() if anew else {w for w in weights.values() if w.value is not None}
+        first = pure.init(self, seed, shape)
+        weights = self.weights_by_path()
+        for values in first.values():
+            for path, value in values.items():
+                if weights[path] not in there:
+                    weights[path].keep(value)
 
     def known_input_shapes(self) -> Any:
         """The shapes of the inputs without the batch, where the model itself knows them."""
         return None if self.graph is None else self.graph.input_shapes()
+
+    def output_names(self) -> list[str] | None:
+        """What the outputs are called, where the model itself knows it; [""] for an only one."""
+        return None if self.graph is None else self.graph.output_names()
+
+    def known_batch_size(self) -> int | None:
+        """The rows of a batch, where an Input says them; stateful layers hold to it."""
+        return None if self.graph is None else self.graph.sources[0].shape[0]
+
+    def last_layers(self) -> list[Layer | None]:
+        """The layer that each output comes out of, None where it's none; [] if that isn't known."""
+        return [] if self.graph is None else self.graph.last_layers()
 
     def make_weights(self, shapes: Any) -> None:
         # The `build` of a class of one's own makes weights; this class's makes their values too.
@@ -110,7 +152,7 @@ class Model(Layer):
     def build_if_known(self) -> None:
         """Give first values to a model without any whose inputs have known shapes, by seed 0."""
         if not self.has_values and self.known_input_shapes() is not None:
-            self.build()
+            self.begin()
 
     @property
     def has_values(self) -> bool:
@@ -163,6 +205,15 @@ class Model(Layer):
         Raises:
             ArgumentError: an unknown name; the message suggests the nearest.
         """
+        own = [name for name in _OWN_STEPS if hasattr(type(self), name)]
+        if own:
+            raise ArgumentError(
+                f"{type(self).__name__} defines {own[0]}, which nothing here calls",
+                {"trained by": "compile and fit, as one native program"},
+                "put what it adds to the loss into call, with self.add_loss(…), and a loss of\n"
+                "your own into compile(loss=…); or write the loop yourself: cr.value_and_grad of\n"
+                "a function that calls model.apply, and optimizer.update",
+            )
         self.compiled = Compiled(
             optimizer, loss, loss_weights, metrics, weighted_metrics, regularizer, blocked
         )
@@ -247,13 +298,16 @@ class Model(Layer):
         batch_size: int | None = None,
         verbose: Any = 0,
         sample_weight: Any = None,
-    ) -> dict[str, Any]:
+        *,
+        return_dict: bool = True,
+    ) -> Any:
         """The loss and the metrics on data, without training.
 
         Args:
             x, y, sample_weight: as for `fit`.
             batch_size: rows of a compiled call; it changes nothing but memory and speed.
             verbose: 1 also prints the numbers.
+            return_dict: False gives the numbers alone, as a list.
 
         Returns:
             {"loss": …, metric: …}.
@@ -261,7 +315,7 @@ class Model(Layer):
         found = evaluate(self, x, y, batch_size, sample_weight)
         if verbose not in (0, "auto"):
             progress_for(2, 1, None).say(numbers_text(found))
-        return found
+        return found if return_dict else list(found.values())
 
     def predict(self, x: Any, batch_size: int | None = None, verbose: Any = 0) -> Any:
         """The outputs for inputs.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from chainrule.nn import pure
 from chainrule.nn.mask import counted
+from chainrule.nn.weight import Weight
 from chainrule.train.compiled import Part, leaves
 
 
@@ -50,10 +51,11 @@ class Objective:
     def __init__(self, model: Any, parts: Sequence[Part], regularizer: Any) -> None:
         self.model = model
         self.parts = parts
-        self.penalties = penalties(model, regularizer)
+        self.weights = model.weights_by_path()
+        self.penalties = penalties(self.weights, regularizer)
         self.constraints = {
             path: weight.constraint
-            for path, weight in model.weights_by_path().items()
+            for path, weight in self.weights.items()
             if weight.constraint is not None
         }
 
@@ -106,10 +108,10 @@ class Objective:
         }
 
 
-def penalties(model: Any, regularizer: Any) -> dict[str, Any]:
+def penalties(weights: Mapping[str, Weight], regularizer: Any) -> dict[str, Any]:
     """The penalty of each weight that has one, by path."""
     found = {}
-    for path, weight in model.weights_by_path().items():
+    for path, weight in weights.items():
         penalty = weight.regularizer
         if penalty is None and weight.trainable and len(weight.shape) > 1:
             penalty = regularizer

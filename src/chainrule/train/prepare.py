@@ -10,10 +10,11 @@ from chainrule.base.errors import ArgumentError
 from chainrule.base.trees import map_tree
 from chainrule.ir.types import ArrayType
 from chainrule.nn import pure
-from chainrule.train.compiled import Compiled
+from chainrule.train.compiled import Compiled, output_names
 from chainrule.train.data import Rows
 from chainrule.train.meters import Meters
 from chainrule.train.objective import Objective
+from chainrule.train.scores import check_scores
 
 
 class Setting(NamedTuple):
@@ -38,15 +39,26 @@ def compiled_of(model: Any, what: str) -> Compiled:
     return compiled
 
 
-def outputs_of(compiled: Compiled) -> int:
-    """How many outputs the model's losses are for."""
-    return len(compiled.loss) if isinstance(compiled.loss, (list, dict)) else 1
+def outputs_of(model: Any, where: str) -> list[str]:
+    """What the outputs are called that labels are for, in their order; [""] for an only one.
+
+    A model put together from inputs and outputs knows it. Of a class with a `call` of its own only
+    the losses are known before it is built; `setting` holds its outputs against them.
+
+    Raises:
+        ArgumentError: `compile` was never called.
+    """
+    loss = compiled_of(model, where).loss
+    names: list[str] | None = model.output_names()
+    if names is None and isinstance(loss, (list, dict)):
+        names = [str(name) for name in loss] if isinstance(loss, dict) else output_names(loss)
+    return [""] if names is None else names
 
 
 def build_for(model: Any, x: Any, seed: int) -> None:
     """Make weights and first values, if there are none, for inputs like these."""
     if not model.has_values:
-        model.build(input_shapes(x), seed=seed)
+        model.begin(input_shapes(x), seed)
 
 
 def input_shapes(x: Any) -> Any:
@@ -77,6 +89,7 @@ def setting(model: Any, rows: Rows, where: str) -> Setting:
                 fix="pass y=; model.predict works without",
             )
     check_labels(how, rows)
+    check_scores(how.objective.parts, model.last_layers())
     return how
 
 
@@ -88,17 +101,26 @@ def check_labels(how: Setting, rows: Rows) -> None:
 
 
 def _setting(model: Any, compiled: Compiled, shapes: Any, labels: Any) -> Setting:
-    parts = compiled.parts(pure.output_types(model, with_two(shapes)), labels)
+    types = pure.output_types(model, with_rows(shapes, 2))
+    names = model.output_names() or output_names(types)
+    losses = list(compiled.loss) if isinstance(compiled.loss, dict) else names
+    if model.output_names() is None and set(losses) == set(names) and losses != names:
+        raise ArgumentError(
+            "the losses are named in another order than the model returns its outputs",
+            {"losses": ", ".join(losses), "outputs": ", ".join(names)},
+            "name them in the order of the outputs",
+        )
+    parts = compiled.parts(types, labels, names)
     return Setting(Objective(model, parts, compiled.regularizer), Meters(parts))
 
 
-def with_two(shapes: Any) -> Any:
-    """Shapes of single inputs with a batch of two."""
+def with_rows(shapes: Any, rows: int) -> Any:
+    """Shapes of single inputs with a batch of so many rows."""
     if isinstance(shapes, list):
-        return [with_two(shape) for shape in shapes]
+        return [with_rows(shape, rows) for shape in shapes]
     if isinstance(shapes, dict):
-        return {name: with_two(shape) for name, shape in shapes.items()}
-    return (2, *shapes)
+        return {name: with_rows(shape, rows) for name, shape in shapes.items()}
+    return (rows, *shapes)
 
 
 def padded(tree: Any, size: int) -> Any:

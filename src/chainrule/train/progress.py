@@ -10,6 +10,7 @@ from typing import Any
 from chainrule.base.errors import ArgumentError
 
 _WIDTH = 24
+_BESIDE = _WIDTH + 12  # characters of the bar, the time left and what is between the columns
 
 
 class Progress:
@@ -68,6 +69,8 @@ class Bar(Lines):
         self.steps = steps
         self.bar: Any = None
         self.task: Any = None
+        self.told = False  # whether a step is done
+        self.said = ""  # what every line of the bar says at least
         self.began: tuple[int, float] | None = None  # a step and its time, to reckon rates from
 
     def __enter__(self) -> Progress:
@@ -91,9 +94,12 @@ class Bar(Lines):
         self.began = None
         if self.task is not None:
             self.bar.remove_task(self.task)
-        self.task = self.bar.add_task(self.title(epoch), total=self.steps, rate="", numbers="")
+        self.said = f"{self.title(epoch)} {self.steps}/{self.steps}"
+        rate = "" if self.told else "compiling …"  # which, of a large network, takes a while
+        self.task = self.bar.add_task(self.title(epoch), total=self.steps, rate=rate, numbers="")
 
     def advance(self, step: int, numbers: dict[str, Any]) -> None:
+        self.told = True
         now = time.perf_counter()
         unit = ""
         if self.began is None:
@@ -101,7 +107,11 @@ class Bar(Lines):
         elif step > self.began[0]:
             rate = (step - self.began[0]) / max(now - self.began[1], 1e-9)
             unit = f"{rate:,.0f} steps/s" if rate >= 10 else f"{1 / rate:.2f} s/step"
-        self.bar.update(self.task, completed=step, rate=unit, numbers=numbers_text(numbers))
+        text = numbers_text(numbers)
+        room = self.bar.console.width - len(self.said) - len(unit) - _BESIDE
+        if len(text) > room:  # else the columns before it would be cut
+            text = text[: max(room - 1, 0)] + "…"
+        self.bar.update(self.task, completed=step, rate=unit, numbers=text)
 
     def say(self, text: str) -> None:
         self.bar.console.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -7,8 +7,9 @@ from typing import Any
 
 from chainrule.base.errors import ArgumentError
 from chainrule.base.registry import deserialize, get, register, serialize
+from chainrule.nn.derived import CALLS
 from chainrule.nn.layer import Layer
-from chainrule.nn.symbolic import Symbolic
+from chainrule.nn.symbolic import Input, Symbolic
 from chainrule.train.graph import named_in_order
 from chainrule.train.model import Model
 
@@ -33,6 +34,14 @@ class Sequential(Model):
         super().__init__(**options)
         self.layers: list[Layer] = []
         self.input_shape: tuple[int, ...] | None = None
+        self.batch_size: int | None = None
+        self._chain: Any = None
+        if isinstance(layers, Layer):
+            raise ArgumentError(
+                "a Sequential takes a list of layers, and was given a single one",
+                {"given": type(layers).__name__},
+                "Sequential([layer, …])",
+            )
         for layer in layers:
             self.add(layer)
 
@@ -47,8 +56,15 @@ class Sequential(Model):
                 raise ArgumentError(
                     "an Input can only come first", fix="Sequential([cr.nn.Input(shape), …])"
                 )
-            self.input_shape = layer.shape[1:]
+            self.batch_size, *rest = layer.shape
+            self.input_shape = tuple(rest)
             return
+        if isinstance(layer, type) and issubclass(layer, Layer):
+            raise ArgumentError(
+                "a Sequential is made of layers, and was given a class of them",
+                {"given": layer.__name__},
+                f"call it with its arguments: cr.nn.{layer.__name__}(…)",
+            )
         layer = get("layer", layer)
         if not isinstance(layer, Layer):
             raise ArgumentError(
@@ -56,6 +72,8 @@ class Sequential(Model):
                 {"given": repr(layer)[:80]},
                 "wrap a function in cr.nn.Activation, or subclass cr.nn.Layer",
             )
+        if not self.layers and self.input_shape is None and layer.first_shape is not None:
+            self.input_shape = Input(layer.first_shape).shape[1:]
         self.layers.append(layer)
         self.built = False
 
@@ -68,8 +86,31 @@ class Sequential(Model):
     def children(self) -> Iterator[tuple[str, Layer]]:
         yield from named_in_order(self.layers)
 
+    def chain(self) -> list[Any]:
+        """What its `Input` gives, and each layer after it, as `cr.nn.Input` and calls give them."""
+        if self.input_shape is None:
+            raise AttributeError(
+                f"{self.name!r} doesn't know its inputs: begin it with cr.nn.Input(shape)"
+            )
+        makeup = tuple(map(id, self.layers))
+        if self._chain is None or self._chain[0] != makeup:
+            values = [Input(self.input_shape, self.batch_size, self.dtype)]
+            for layer in self.layers:
+                values.append(layer(values[-1]))
+                calls = vars(layer)[CALLS]
+                calls.insert(0, calls.pop())
+            self._chain = makeup, values
+        return self._chain[1]
+
     def known_input_shapes(self) -> Any:
         return self.input_shape
+
+    def last_layers(self) -> list[Layer | None]:
+        last = self.layers[-1] if self.layers else None
+        return last.last_layers() if isinstance(last, Model) else [last]
+
+    def known_batch_size(self) -> int | None:
+        return self.batch_size
 
     def call(self, inputs: Any) -> Any:
         for layer in self.layers:
@@ -79,13 +120,16 @@ class Sequential(Model):
     def get_config(self) -> dict[str, Any]:
         shape = None if self.input_shape is None else list(self.input_shape)
         layers = [serialize(layer) for layer in self.layers]
-        return {"layers": layers, "input_shape": shape} | self.base_config()
+        config = {"layers": layers, "input_shape": shape} | self.base_config()
+        return config if self.batch_size is None else {**config, "batch_size": self.batch_size}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Any:
         config = dict(config)
         shape = config.pop("input_shape", None)
+        size = config.pop("batch_size", None)
         layers = [deserialize(layer, "layer") for layer in config.pop("layers", ())]
         model = cls(layers, **config)
         model.input_shape = None if shape is None else tuple(shape)
+        model.batch_size = None if size is None else int(size)
         return model

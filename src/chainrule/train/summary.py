@@ -24,6 +24,7 @@ def summary(
     expand_nested: bool = False,
 ) -> None:
     """Print a model's layers; see `Model.summary`."""
+    model.build_if_known()
     if not model.built:
         raise ArgumentError(
             "the shapes of the model aren't known yet",

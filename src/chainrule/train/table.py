@@ -1,4 +1,4 @@
-"""Tables with named columns: read from files, and turned into numbers a network can use.
+"""Tables with named columns, turned into numbers a network can use.
 
 What the numbers need (means, spreads, categories) comes from the training part alone, and is kept
 with the model, so that a file seen later is treated the same way.
@@ -7,118 +7,21 @@ with the model, so that a file seen later is treated the same way.
 from __future__ import annotations
 
 import difflib
-import importlib
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from chainrule.base.errors import ArgumentError, ModelFileError, StorageError
+from chainrule.base.errors import ArgumentError, ModelFileError
+from chainrule.train.table_file import MISSING
 
 _MOST_CATEGORIES = 50  # a column of texts with more different ones says little by itself
+_FEW = 10  # as many of them are categories even if most rows have one of their own
 _MOST_CLASSES = 20  # whole numbers with at most so many different values are classes
-_MISSING = "(missing)"
+_SAME = 1e-14  # of a column's size, below which its spread is rounding alone
+_DAY = np.timedelta64(1, "D")
 
 Columns = Mapping[str, np.ndarray]
-
-
-def read_table(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """The columns of a CSV file with a header, or of a Parquet file.
-
-    Args:
-        path: ends in .csv, .csv.gz, .tsv or .parquet.
-
-    Returns:
-        Name → float64 (missing values NaN) or texts (missing ones "(missing)").
-
-    Raises:
-        StorageError: there is no such file, or it can't be read.
-        ArgumentError: it isn't a table; pyarrow is not installed.
-    """
-    chunks = list(table_chunks(path))
-    if not chunks:
-        raise ArgumentError("the file has no rows", {"file": str(path)})
-    return {name: _joined([c[name] for c in chunks]) for name in chunks[0]}
-
-
-def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:
-    if len({p.dtype.kind for p in parts}) > 1:
-        parts = [p if p.dtype.kind == "O" else _texts(p) for p in parts]
-    return np.concatenate(parts)
-
-
-def _texts(numbers: np.ndarray) -> np.ndarray:
-    return np.array([_MISSING if np.isnan(v) else f"{v:g}" for v in numbers], object)
-
-
-def table_chunks(
-    path: str | os.PathLike[str], rows: int = 65_536
-) -> Iterator[dict[str, np.ndarray]]:
-    """The same columns, some thousands of rows at a time: for files larger than memory.
-
-    Raises:
-        As `read_table`.
-    """
-    place = Path(path)
-    if not place.is_file():
-        raise StorageError(f"there is no file {str(place)!r}", fix="check the path")
-    try:
-        arrow = importlib.import_module("pyarrow")
-        csv = importlib.import_module("pyarrow.csv")
-        parquet = importlib.import_module("pyarrow.parquet")
-    except ImportError:
-        raise ArgumentError(
-            "reading tables needs pyarrow, which is not installed",
-            fix='pip install "chainrule[data]"',
-        ) from None
-    try:
-        if place.suffix == ".parquet":
-            for batch in parquet.ParquetFile(place).iter_batches(batch_size=rows):
-                yield _columns(batch)
-            return
-        tabs = ".tsv" in place.suffixes
-        parse = csv.ParseOptions(delimiter="\t" if tabs else ",")
-        convert = csv.ConvertOptions(strings_can_be_null=True, quoted_strings_can_be_null=True)
-        for batch in csv.open_csv(place, parse_options=parse, convert_options=convert):
-            for start in range(0, batch.num_rows, rows):
-                yield _columns(batch.slice(start, rows))
-    except (arrow.ArrowInvalid, UnicodeDecodeError) as error:
-        raise ArgumentError(
-            f"{place.name} isn't a table that can be read",
-            {"reason": _printable(str(error).split("\n")[0][:200])},
-            "a CSV file has a header line and the same number of fields in every line",
-        ) from error
-    except OSError as error:
-        raise StorageError(f"{place.name} can't be read", {"reason": str(error)}) from error
-
-
-def _printable(text: str) -> str:
-    """A text that may quote a file's own bytes, as a terminal can bear it."""
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
-
-
-def _columns(batch: Any) -> dict[str, np.ndarray]:
-    names = batch.schema.names
-    if len(set(names)) != len(names) or any(not name.strip() for name in names):
-        raise ArgumentError(
-            "the columns of a table have names that are all different",
-            {"header": ", ".join(names)[:200]},
-            "does the file begin with its header?",
-        )
-    return {name: _column(batch.column(i)) for i, name in enumerate(names)}
-
-
-def _column(column: Any) -> np.ndarray:
-    kind = str(column.type)
-    if kind.startswith(("int", "uint", "float", "double", "half", "decimal")):
-        return np.asarray(column.cast("float64").to_numpy(zero_copy_only=False), np.float64)
-    if kind == "bool":
-        return np.array([np.nan if v is None else float(v) for v in column.to_pylist()])
-    if kind == "null":
-        return np.full(len(column), np.nan)
-    return np.array([_MISSING if v is None else str(v) for v in column.to_pylist()], object)
 
 
 class Encoder:
@@ -130,8 +33,12 @@ class Encoder:
         target: the column to predict.
         classes: its classes, if it is one of them; None for a number.
         scale: mean and standard deviation of a target that is a number.
+        dates: which of the numbers are dates, counted in days since 1970.
 
     A missing number counts as the mean; a category that wasn't there while training as none.
+
+    Attributes:
+        notes: what was left out when it was fitted, and why, a line each.
     """
 
     def __init__(
@@ -141,13 +48,20 @@ class Encoder:
         target: str,
         classes: Sequence[str] | None,
         scale: Sequence[float] = (0.0, 1.0),
+        dates: Collection[str] = (),
     ) -> None:
         self.numbers = {str(k): (float(v[0]), float(v[1])) for k, v in numbers.items()}
         self.categories = {str(k): [str(c) for c in v] for k, v in categories.items()}
         self.target = str(target)
         self.classes = None if classes is None else [str(c) for c in classes]
         self.scale = (float(scale[0]), float(scale[1]))
-        self.ignored: list[str] = []  # columns that were left out when it was fitted
+        self.dates = sorted(str(name) for name in dates)
+        self.notes: list[str] = []
+
+    @property
+    def texts(self) -> list[str]:
+        """The columns to read as texts, whatever they look like: "007" isn't the category "7"."""
+        return list(self.categories)
 
     @classmethod
     def fitted(cls, columns: Columns, target: str, task: str = "auto") -> Encoder:
@@ -165,29 +79,43 @@ class Encoder:
         known_column(columns, target)
         numbers: dict[str, tuple[float, float]] = {}
         categories: dict[str, list[str]] = {}
-        ignored = []
+        dates, constant, various = [], [], []
         for name, values in columns.items():
             if name == target:
                 continue
-            if values.dtype.kind == "f":
-                known = values[np.isfinite(values)]
+            if values.dtype.kind in "fM":
+                days = _numbers(values)
+                known = days[np.isfinite(days)]
                 mean, spread = _mean_and_spread(known) if known.size else (0.0, 0.0)
-                numbers[name] = (mean, spread or 1.0)
-            else:
-                kinds = sorted(set(values.tolist()))
-                if len(kinds) <= _MOST_CATEGORIES:
-                    categories[name] = kinds
+                if spread:
+                    numbers[name] = (mean, spread)
+                    dates += [name] * (values.dtype.kind == "M")
                 else:
-                    ignored.append(name)
+                    constant.append(name)
+                continue
+            kinds = sorted(set(values.tolist()))
+            if len(kinds) == 1:
+                constant.append(name)
+            elif len(kinds) <= (_MOST_CATEGORIES if 2 * len(kinds) <= len(values) else _FEW):
+                categories[name] = kinds
+            else:
+                various.append(_described(name, kinds))
+        notes = []
+        if constant:
+            notes.append(f"left out, the same in every row: {', '.join(constant)}")
+        if various:
+            notes.append(f"left out, texts with too many different values: {', '.join(various)}")
         if not numbers and not categories:
             raise ArgumentError(
                 "no column is left to learn from",
-                {"target": target, "columns": ", ".join(columns)},
-                f"texts with more than {_MOST_CATEGORIES} different values aren't used",
+                {"target": target, "columns": ", ".join(columns)[:300]}
+                | {f"reason {i + 1}": note for i, note in enumerate(notes)},
+                "columns that vary, and texts with at most"
+                f" {_MOST_CATEGORIES} different values, are learned from",
             )
-        classes, scale = _target(columns[target], target, task)
-        made = cls(numbers, categories, target, classes, scale)
-        made.ignored = ignored
+        classes, scale = target_meaning(columns[target], target, task)
+        made = cls(numbers, categories, target, classes, scale, dates)
+        made.notes = notes
         return made
 
     def inputs(self, columns: Columns) -> np.ndarray:
@@ -196,21 +124,38 @@ class Encoder:
         Raises:
             ArgumentError: a column is missing, or holds texts where numbers were.
         """
-        parts = []
-        for name, (mean, spread) in self.numbers.items():
-            values = known_column(columns, name)
-            if values.dtype.kind != "f":
-                row = next(i for i, v in enumerate(values) if not _is_number(v))
-                raise ArgumentError(
-                    f"the column {name!r} held numbers while training, and now doesn't",
-                    {"row": row + 1, "value": repr(values[row])},
-                )
-            scaled = (values - mean) / spread
-            parts.append(np.where(np.isfinite(scaled), scaled, 0.0)[:, None])
+        count = len(known_column(columns, next(iter({**self.numbers, **self.categories}))))
+        width = len(self.numbers) + sum(map(len, self.categories.values()))
+        found = np.zeros((count, width), np.float32)
+        for place, (name, (mean, spread)) in enumerate(self.numbers.items()):
+            days = _numbers(self._of_kind(name, known_column(columns, name)))
+            scaled = (days - mean) / spread
+            found[:, place] = np.where(np.isfinite(scaled), scaled, 0.0)
+        place = len(self.numbers)
         for name, kinds in self.categories.items():
-            values = as_texts(known_column(columns, name))
-            parts.append(values[:, None] == np.array(kinds, object)[None, :])
-        return np.concatenate(parts, axis=1).astype(np.float32)
+            codes = _codes(as_texts(known_column(columns, name)), kinds)
+            rows = np.flatnonzero(codes >= 0)
+            found[rows, place + codes[rows]] = 1
+            place += len(kinds)
+        return found
+
+    def _of_kind(self, name: str, values: np.ndarray) -> np.ndarray:
+        """A column of numbers or dates, as it was while training."""
+        date = name in self.dates
+        if values.dtype.kind == ("M" if date else "f") or not len(values):
+            return values
+        if values.dtype.kind == "f" and not np.any(np.isfinite(values)):
+            return values  # nothing but missing values
+        row = 0
+        if values.dtype.kind == "O":
+            understood = _is_date if date else _is_number
+            row = next((i for i, v in enumerate(values) if not understood(v)), 0)
+        raise ArgumentError(
+            f"the column {name!r} held {'dates' if date else 'numbers'} while training,"
+            " and now doesn't",
+            {"row": row + 1, "value": repr(values[row])},
+            "write them as then; an empty cell is a missing value",
+        )
 
     def labels(self, columns: Columns) -> np.ndarray:
         """The target: numbers of classes, or standardised numbers of shape (n, 1).
@@ -220,18 +165,19 @@ class Encoder:
         """
         values = known_column(columns, self.target)
         if self.classes is None:
+            _require_numbers(values, self.target)
             mean, spread = self.scale
             return ((values - mean) / spread)[:, None].astype(np.float32)
-        places = {name: i for i, name in enumerate(self.classes)}
-        texts = as_texts(values).tolist()
-        strange = next((t for t in texts if t not in places), None)
-        if strange is not None:
+        texts = as_texts(values)
+        codes = _codes(texts, self.classes)
+        if np.any(codes < 0):
+            row = int(np.argmin(codes >= 0))
             raise ArgumentError(
                 "the target has a class that the training part doesn't have",
-                {"class": strange, "known": ", ".join(self.classes)},
-                "more rows of it, or another --seed",
+                {"class": texts[row], "row": row + 1, "known": ", ".join(self.classes)[:300]},
+                "train on rows that have it, too, or leave such rows out",
             )
-        return np.array([places[t] for t in texts])
+        return codes
 
     def answers(self, outputs: np.ndarray) -> np.ndarray:
         """What outputs of the network mean: names of classes, or numbers in the target's units."""
@@ -247,6 +193,7 @@ class Encoder:
             "target": self.target,
             "classes": self.classes,
             "scale": list(self.scale),
+            "dates": self.dates,
         }
 
     @classmethod
@@ -264,8 +211,12 @@ class Encoder:
             ) from error
 
 
-def _target(values: np.ndarray, name: str, task: str) -> tuple[list[str] | None, Any]:
-    """The classes of a target, or None and its mean and spread."""
+def target_meaning(values: np.ndarray, name: str, task: str) -> tuple[list[str] | None, Any]:
+    """The classes of a target, or None and its mean and spread.
+
+    Raises:
+        ArgumentError: it can't be what `task` says, or there is nothing to tell apart.
+    """
     if task == "classify" or (task == "auto" and _is_class(values)):
         classes = sorted(set(as_texts(values).tolist()), key=_in_order)
         if len(classes) < 2:
@@ -274,23 +225,68 @@ def _target(values: np.ndarray, name: str, task: str) -> tuple[list[str] | None,
                 {"target": name, "value": classes[0], "rows to learn from": len(values)},
                 "choose another column with --target, or bring more rows",
             )
+        if len(classes) > _MOST_CLASSES and len(classes) > len(values) / 2:
+            raise ArgumentError(
+                "nearly every row has a class of its own, so there is nothing to learn",
+                {"target": name, "classes": len(classes), "rows to learn from": len(values)},
+                "choose another column with --target"
+                + ", or --task regress to predict a number" * (values.dtype.kind == "f"),
+            )
         return classes, (0.0, 1.0)
+    _require_numbers(values, name)
+    mean, spread = _mean_and_spread(values)
+    if not spread:
+        raise ArgumentError(
+            "the target has a single value, so there is nothing to predict",
+            {"target": name, "value": f"{mean:g}", "rows to learn from": len(values)},
+            "choose another column with --target, or bring more rows",
+        )
+    return None, (mean, spread)
+
+
+def _require_numbers(values: np.ndarray, name: str) -> None:
+    """Refuse a target that is to be a number, and isn't one in some row."""
     if values.dtype.kind != "f" or not np.all(np.isfinite(values)):
-        row = 0 if values.dtype.kind != "f" else int(np.argmin(np.isfinite(values)))
+        strange = 0
+        if values.dtype.kind == "f":
+            strange = int(np.argmin(np.isfinite(values)))
+        elif values.dtype.kind == "O":
+            strange = next((i for i, v in enumerate(values) if not _is_number(v)), 0)
         raise ArgumentError(
             "a target to be predicted as a number has to be one in every row",
-            {"target": name, "row": row + 1, "value": repr(values[row])},
+            {"target": name, "row": strange + 1, "value": repr(values[strange])},
             "remove such rows, or choose --task classify",
         )
-    mean, spread = _mean_and_spread(values)
-    return None, (mean, spread or 1.0)
+
+
+def _numbers(values: np.ndarray) -> np.ndarray:
+    """Numbers as they are, dates as days since 1970."""
+    if values.dtype.kind != "M":
+        return values
+    return np.asarray((values - np.datetime64(0, "D")) / _DAY, np.float64)
 
 
 def _mean_and_spread(values: np.ndarray) -> tuple[float, float]:
     """The mean and standard deviation, also of numbers whose squares are out of range."""
     top = float(np.max(np.abs(values), initial=0.0))
     unit = top if top > 1e150 else 1.0
-    return float((values / unit).mean()) * unit, float((values / unit).std()) * unit
+    mean, spread = float((values / unit).mean()) * unit, float((values / unit).std()) * unit
+    return mean, spread if spread > _SAME * top else 0.0
+
+
+def _described(name: str, kinds: Sequence[str]) -> str:
+    """A column of many texts with one of them; the one that keeps the rest from being numbers."""
+    given = [kind for kind in kinds if kind != MISSING]
+    strange = [kind for kind in given if not _is_number(kind)]
+    if strange and len(strange) <= 0.1 * len(given):
+        return f"{name} (numbers, but for {strange[0][:30]!r})"
+    return f"{name} ({given[0][:30]!r}, …)"
+
+
+def _codes(texts: np.ndarray, kinds: Sequence[str]) -> np.ndarray:
+    """The place of each text among the kinds; -1 for none."""
+    places = {kind: i for i, kind in enumerate(kinds)}
+    return np.fromiter((places.get(t, -1) for t in texts), np.int64, len(texts))
 
 
 def known_column(columns: Columns, name: str) -> np.ndarray:
@@ -311,7 +307,19 @@ def known_column(columns: Columns, name: str) -> np.ndarray:
 
 def as_texts(values: np.ndarray) -> np.ndarray:
     """A column as texts: whole numbers without a point."""
-    return values if values.dtype.kind == "O" else _texts(values)
+    if values.dtype.kind == "O":
+        return values
+    if values.dtype.kind == "M":
+        return values.astype(str).astype(object)
+    different, places = np.unique(values, return_inverse=True)
+    return np.array([_text(v) for v in different], object)[places]
+
+
+def _text(number: float) -> str:
+    """A number in full: another one never has the same text."""
+    if np.isnan(number):
+        return MISSING
+    return str(int(number)) if number.is_integer() else repr(float(number))
 
 
 def _is_class(values: np.ndarray) -> bool:
@@ -325,11 +333,19 @@ def _is_number(value: Any) -> bool:
     try:
         float(value)
     except ValueError:
-        return value == _MISSING
+        return bool(value == MISSING)
+    return True
+
+
+def _is_date(value: Any) -> bool:
+    try:
+        np.datetime64(value)
+    except ValueError:
+        return bool(value == MISSING)
     return True
 
 
 def _in_order(text: str) -> tuple[bool, float, str]:
     """Numbers by their value, before texts."""
-    number = _is_number(text) and text != _MISSING
+    number = _is_number(text) and text != MISSING
     return (not number, float(text) if number else 0.0, text)

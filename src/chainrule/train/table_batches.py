@@ -10,7 +10,8 @@ import numpy as np
 
 from chainrule.base.errors import ArgumentError
 from chainrule.nn.arguments import whole_number
-from chainrule.train.table import Encoder, table_chunks
+from chainrule.train.table import Encoder
+from chainrule.train.table_file import table_chunks
 
 
 class TableBatches:
@@ -23,6 +24,7 @@ class TableBatches:
         encoder: how columns become numbers; fitted on the first chunk of the file if not given.
         task: for that fitting, as for `Encoder.fitted`.
         chunk: how many rows are read at a time.
+        encoding: of a text file; see `read_table`.
 
     Raises:
         ArgumentError, StorageError: as `read_table` and `Encoder.fitted`.
@@ -50,18 +52,21 @@ class TableBatches:
         encoder: Encoder | None = None,
         task: str = "auto",
         chunk: int = 65_536,
+        encoding: str | None = None,
     ) -> None:
         self.path = os.fspath(path)
         self.batch_size = whole_number("batch_size", batch_size)
         self.chunk = whole_number("chunk", chunk)
-        first = next(table_chunks(self.path, self.chunk), None)
+        self.encoding = encoding
+        first = next(table_chunks(self.path, self.chunk, encoding=encoding), None)
         if first is None:
             raise ArgumentError("the file has no rows", {"file": self.path})
         self.encoder = Encoder.fitted(first, target, task) if encoder is None else encoder
 
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
         left: tuple[np.ndarray, np.ndarray] | None = None
-        for columns in table_chunks(self.path, self.chunk):
+        texts = self.encoder.texts
+        for columns in table_chunks(self.path, self.chunk, texts=texts, encoding=self.encoding):
             x, y = self.encoder.inputs(columns), self.encoder.labels(columns)
             if left is not None:
                 x, y = np.concatenate([left[0], x]), np.concatenate([left[1], y])

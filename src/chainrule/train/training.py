@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -9,11 +10,13 @@ from typing import Any
 import numpy as np
 
 from chainrule.base.settings import current, settings
-from chainrule.base.trees import flatten, map_tree
+from chainrule.base.trees import flatten, unflatten
 from chainrule.nn.pure import sorted_apart
+from chainrule.run.guards import settled
 from chainrule.run.jit import jit
 from chainrule.train.blocked import BLOCK, First, blocked_training, first_layer
 from chainrule.train.callback import Callback
+from chainrule.train.carrying import states_for
 from chainrule.train.divergence import refuse_divergence
 from chainrule.train.epoch import Carry, training
 from chainrule.train.history import History
@@ -44,17 +47,21 @@ class Training:
         compiled = compiled_of(model, "fit")
         self.model, self.how, self.source, self.seed = model, how, source, seed
         self.optimizer = compiled.optimizer
-        self.weights = model.weights_by_path()
+        # The one that programs read is a copy without the rate: a new rate is no new program.
+        self.read = compiled.kept(("optimizer",), lambda: copy.copy(compiled.optimizer))
+        self.weights = how.objective.weights
         variables = sorted_apart(model, {path: w.kept() for path, w in self.weights.items()})
         slots = model.optimizer_state
         if slots is None:
             slots = self.optimizer.init(variables["parameters"])
-        self.carry = Carry(variables["parameters"], variables["state"], slots, how.meters.init())
+        self.carried = model.carried_by_path()
+        state = variables["state"] | self._states()
+        self.carry = Carry(variables["parameters"], state, slots, how.meters.init())
         first = first_layer(model, how.objective, self.optimizer, source.plan, compiled.blocked)
         self.blocked = first is not None
         key = ("train", how.objective, source.plan, self.blocked)
-        self.program = compiled.kept(key, lambda: jit(self._steps(first)))
-        carried = _bytes(self.carry)
+        self.program = compiled.kept(key, lambda: jit(settled(self._steps(first))))
+        carried = compiled.kept(("carried", how.objective), lambda: _bytes(self.carry))
         self.memory, self.large = Memory(), carried >= _LARGE_BYTES
         # What a step takes is known from the last time, where there was one like it.
         self.pace = compiled.kept(
@@ -68,15 +75,22 @@ class Training:
     def _steps(self, first: First | None) -> Any:
         objective, meters = self.how
         if first is not None:
-            return blocked_training(objective, self.optimizer, meters, first)
-        return training(objective, self.optimizer, meters, self.source.plan)
+            return blocked_training(objective, self.read, meters, first)
+        return training(objective, self.read, meters, self.source.plan)
+
+    def _states(self) -> dict[str, Any]:
+        """What stateful layers begin the next batch with."""
+        if not self.carried:
+            return {}
+        return states_for(self.model, self.source.sample().x, self.source.plan.size, "fit")
 
     # --- the model and the carry ---------------------------------------------------------------
 
     def hand_over(self) -> None:
         """Give the model the values that the training has reached."""
+        kept = {**self.weights, **self.carried}
         for path, value in (*self.carry.parameters.items(), *self.carry.state.items()):
-            self.weights[path].value = np.asarray(value)
+            kept[path].value = np.asarray(value)
         self.model.optimizer_state = self.carry.optimizer
 
     def finish(self) -> None:
@@ -87,10 +101,13 @@ class Training:
 
     def take_over(self) -> None:
         """Go on from the model's values, which a callback may have changed."""
+        states = self._states()
+        kept = {path: weight.kept() for path, weight in self.weights.items()} | states
+        slots = self.model.optimizer_state
         self.carry = self.carry._replace(
-            parameters={path: self.weights[path].kept() for path in self.carry.parameters},
-            state={path: self.weights[path].kept() for path in self.carry.state},
-            optimizer=self.model.optimizer_state,
+            parameters={path: kept[path] for path in self.carry.parameters},
+            state={path: kept[path] for path in self.carry.state},
+            optimizer=self.carry.optimizer if slots is None else slots,
         )
 
     def rate_now(self) -> float | None:
@@ -141,6 +158,7 @@ class Training:
             if self.pace.single:
                 for callback in callbacks:
                     callback.on_train_batch_begin(step, {})
+                self.take_over()
             began = time.perf_counter()
             before = self.carry
             after, reached, fine = self.run_steps(before, chunk, step, stop, key)
@@ -164,6 +182,10 @@ class Training:
             return self._run_steps(carry, chunk, start, stop, key)
 
     def _run_steps(self, carry: Carry, chunk: Chunk, start: int, stop: int, key: np.ndarray) -> Any:
+        rate = self.plain_rate()
+        vars(self.read).update(vars(self.optimizer))
+        if rate is not None:
+            self.read.learning_rate = 0.0
         given = (
             carry,
             chunk.data,
@@ -173,13 +195,17 @@ class Training:
             start,
             stop,
             key,
-            self.plain_rate(),
+            rate,
         )
         if not self.large:
             return self.program(*given)
         # The carry that a call begins with stays whole, for Ctrl-C and for a loss that diverges.
-        out = (self.memory.like(carry), np.empty((), np.int64), np.empty((), bool))
-        return map_tree(lambda a: a if a.ndim else a[()], self.program(*given, out=out))
+        leaves, structure = flatten(carry)
+        places = [self.memory.like(leaf) for leaf in leaves]
+        step, fine = np.empty((), np.int64), np.empty((), bool)
+        self.program(*given, out=(unflatten(structure, places), step, fine))
+        after = unflatten(structure, [place if place.ndim else place[()] for place in places])
+        return after, step[()], fine[()]
 
     def _tell(self, callbacks: Sequence[Callback], epoch: int, step: int) -> None:
         if self.pace.single:

@@ -157,7 +157,8 @@ def checked_leaf(leaf: Any, caller: str, position: int, index: int, argument: An
 def _not_real(leaf: Any, caller: str, position: int, index: int, argument: Any) -> DtypeError:
     where = f"argument {position}{paths(argument)[index]}"
     dtype = getattr(leaf, "dtype", None)
-    shown = str(type_of(leaf)) if isinstance(leaf, (int, bool)) or dtype is not None else ""
+    typed = isinstance(leaf, (int, bool)) or (dtype is not None and hasattr(leaf, "shape"))
+    shown = str(type_of(leaf)) if typed else ""
     shown = shown or f"{type(leaf).__name__} {leaf!r}"[:80]
     if isinstance(leaf, (bool, int)) or (dtype is not None and dtype.kind in "iub"):
         fix = "pass a float: 2.0 instead of 2, or x.astype(float)"

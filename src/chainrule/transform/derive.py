@@ -307,7 +307,7 @@ def chooses(program: Program) -> bool:
 
 
 def _choosing(equation: Equation) -> bool:
-    if equation.primitive.name == "select":
+    if equation.primitive.name in ("select", "withhold"):
         return True
     values = [v for p in equation.params.values() for v in (p if type(p) is tuple else (p,))]
     return any(chooses(value) for value in values if isinstance(value, Program))

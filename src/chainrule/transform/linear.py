@@ -18,6 +18,7 @@ from chainrule.base.errors import DomainError
 from chainrule.base.place import Place
 from chainrule.ir.primitive import Custom, Flat, Linear, Multilinear, Partials, Primitive, Undefined
 from chainrule.ir.types import ArrayType, type_of
+from chainrule.ops.doubt import withhold
 from chainrule.tracing.stage import StageTrace
 from chainrule.tracing.trace import apply, newest_of
 from chainrule.tracing.tracer import Tracer
@@ -274,7 +275,7 @@ def _blank_residuals(row: Row, operands: list[Any], k: int, mask: Mask) -> list[
         ]
         taken = generic_pattern(mask, row.kind.shape)
         used = np.not_equal(row.op.derivative.transposes[j](taken, *numbers, **row.params), 0)
-        blanked[j] = np.where(used, x, np.zeros((), x.dtype))
+        blanked[j] = withhold(x, used)
     return blanked
 
 

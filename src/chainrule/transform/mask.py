@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.ops.doubt import withhold
 from chainrule.tracing.recording import RECORDING
 from chainrule.tracing.tracer import Tracer
 from chainrule.transform.shape import fill
@@ -20,7 +21,7 @@ from chainrule.transform.shape import fill
 class Mask:
     """A boolean pattern that is worked out only when somebody needs it."""
 
-    __slots__ = ("_make", "_parents", "_value", "near", "other", "whole")
+    __slots__ = ("_make", "_parents", "_value", "around", "near", "other", "whole")
 
     def __init__(self, make: Callable[[], Any], *parents: Mask | None) -> None:
         self._make: Callable[[], Any] | None = make
@@ -29,6 +30,7 @@ class Mask:
         self.other: Mask | None = None  # what the same choice took from its other operand
         self.whole: Mask | None = None  # what both took together; None is every entry
         self.near = False  # the condition of a choice itself, which is there in any case
+        self.around: Mask | None = None  # a near mask that takes all that this one does, and more
 
     def value(self) -> Any:
         # Parents first, on a stack of our own: masks may follow a chain as long as the program.
@@ -59,6 +61,8 @@ def halves(
     one.other, other.other = other, one
     one.whole = other.whole = whole
     one.near = other.near = whole is None or whole.near
+    if not one.near and whole is not None:
+        one.around, other.around = halves(split, whole.around, shape)
     return one, other
 
 
@@ -96,7 +100,10 @@ def blank(partial: Any, mask: Mask | None, shape: tuple[int, ...]) -> Any:
         return partial
     if _known_finite(partial) or plainly_true(mask.value()):
         return partial
-    return np.where(fill(mask.value(), shape), partial, np.zeros((), partial.dtype))
+    near = mask if mask.near else mask.around
+    if near is not None:
+        partial = np.where(fill(near.value(), shape), partial, np.zeros((), partial.dtype))
+    return partial if mask.near else withhold(partial, fill(mask.value(), shape))
 
 
 def plainly_true(pattern: Any) -> bool:

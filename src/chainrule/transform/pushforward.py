@@ -14,6 +14,7 @@ import numpy as np
 
 from chainrule.ir.primitive import Custom, Linear, Multilinear, Partials
 from chainrule.ir.types import ArrayType
+from chainrule.ops.doubt import withhold
 from chainrule.tracing.record import RecordTrace
 from chainrule.tracing.stage import StageTrace
 from chainrule.tracing.trace import apply
@@ -203,7 +204,7 @@ def _blank_factor(row: Row, j: int, k: int, mask: Mask) -> Any:
     used = np.not_equal(transpose(np.ones(row.kind.shape), *numbers, **row.params), 0)
     if plainly_true(used):
         return x
-    return np.where(used, x, np.zeros((), x.dtype))
+    return withhold(x, used)
 
 
 def _reached(row: Row, k: int, mask: Mask) -> Mask:

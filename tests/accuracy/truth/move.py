@@ -25,6 +25,8 @@ MOVED: dict[str, tuple[int, ...] | None] = {
     "getitem": (0,),
     "put": (0, 1),
     "select": (1, 2),
+    "withhold": (0,),
+    "without_nan": (0,),
     "stack": None,
     "concatenate": None,
 }

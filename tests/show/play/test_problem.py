@@ -101,11 +101,12 @@ def test_tables_that_cannot_be_shown_are_refused(tmp_path):
         table_rows(path)
 
 
-def test_a_target_with_gaps_is_refused(tmp_path):
+def test_rows_without_a_target_are_left_out(tmp_path):
     path = tmp_path / "gaps.csv"
     path.write_text("x,y\n" + "".join(f"{i},{i / 7 if i % 5 else 'nan'}\n" for i in range(50)))
-    with pytest.raises(ArgumentError, match="has to be one in every row"):
-        table_rows(path, task="regress")
+    rows = table_rows(path, task="regress")
+    assert len(rows.train[1]) + len(rows.validation[1]) == 40
+    assert "left out, 10 rows without a value in y" in rows.notes
 
 
 def test_the_scene_is_json_of_bounded_size(table):

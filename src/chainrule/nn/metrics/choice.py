@@ -50,7 +50,8 @@ def resolve(
     "accuracy" (or "acc") is the binary, categorical or sparse categorical accuracy, and
     "crossentropy" (or "ce") the cross-entropy: by the loss if it is one of probabilities or
     margins, else by the shapes, as Keras does. Where the loss works on logits or scores, the
-    threshold of the binary accuracy is 0, not ½. A metric given by a name is shown under it.
+    threshold of the binary accuracy is 0, not ½, and other metrics given by a name read logits
+    too. A metric given by a name is shown under it.
 
     Args:
         identifier: a name, a metric, a class of one, a loss, a function or a config.
@@ -75,6 +76,8 @@ def resolve(
     else:
         metric = _found(identifier)
         if isinstance(identifier, str):
+            if getattr(loss, "from_logits", False):
+                metric = _of_scores(metric)
             metric.name = identifier
     metric.build(output_shape)
     return metric
@@ -94,6 +97,15 @@ def _found(identifier: Any) -> Metric:
     if isinstance(found, Loss):
         return LossMetric(found)
     return found if isinstance(found, Metric) else FunctionMetric(found)
+
+
+def _of_scores(metric: Metric) -> Metric:
+    """The metric as it reads logits, if it tells them from probabilities."""
+    if type(metric) is BinaryAccuracy:
+        return BinaryAccuracy(threshold=0.0)
+    if "from_logits" in getattr(metric, "options", ()):
+        return type(metric)(from_logits=True)  # type: ignore[call-arg]
+    return metric
 
 
 def _accuracy(name: str, loss: Any, labels: Any, output: Any) -> Metric:

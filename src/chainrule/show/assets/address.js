@@ -51,8 +51,7 @@ function restore(page) {
     .filter((n) => page.model.nodes[n] !== undefined).slice(-2);
   if (page.chosen.length === 2) {
     const [by, of] = [...page.chosen].sort((a, b) => a - b);
-    page.of.value = of;
-    page.by.value = by;
+    page.pair(of, by);
   }
   const view = parts.get("view");
   if (view !== null && page.drawing.views.has(view)) page.drawing.show(view);

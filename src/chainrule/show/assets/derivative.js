@@ -35,8 +35,9 @@ class Derivatives {
     const local = this.model.local(k);
     if (local === null || rows * columns > MOST_ENTRIES) return null;
     const matrix = zeros(rows, columns);
+    const known = how === "entries" ? rows : rows * columns;
+    if (local.entries.length !== known) return null;
     if (how !== "entries") {
-      if (local.entries.length !== rows * columns) return null;
       return matrix.map((row, i) => row.map((_, j) => local.entries[i * columns + j]));
     }
     const place = broadcast(nodes[source].shape, nodes[target].shape);

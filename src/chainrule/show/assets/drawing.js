@@ -21,9 +21,6 @@ class Drawing {
     view.boxes = new Map();
     view.exits = new Map();
     view.results = new Map(); // of operations with several: one group stands for all of them
-    const byEnds = new Map(
-      this.model.edges.map((edge, k) => [`${edge.source} ${edge.target} ${edge.slot}`, k]),
-    );
     for (const group of view.svg.querySelectorAll("[data-node]")) {
       const n = Number(group.dataset.node);
       view.nodes.set(n, group);
@@ -40,8 +37,8 @@ class Drawing {
       group.removeAttribute("role");
       group.querySelector("title")?.remove();
       slots(group);
-      const { source, target, slot, output } = group.dataset;
-      const k = byEnds.get(`${source} ${target} ${slot}`);
+      const { target, slot, output } = group.dataset;
+      const k = slot === undefined ? undefined : this.model.into[target]?.[slot];
       if (k !== undefined) {
         view.edges.set(k, group);
         group.parts = group.dataset.edges === undefined ? [k] : numbersIn(group.dataset.edges);
@@ -162,14 +159,17 @@ class Drawing {
     fill(group.gradients, gradient);
     for (const [name, array] of [["value", value], ["gradient", gradient]]) {
       if (array === null) delete group.dataset[name];
-      else if (array.entries.length <= 64) group.dataset[name] = array.entries.map(exact).join(" ");
+      else if (array.entries.length <= 64 && array.entries.length === sizeOf(array)) group.dataset[name] = array.entries.map(exact).join(" ");
     }
   }
 }
 
-/** The numbers in an attribute. */
+/** The numbers in an attribute, such as "2 5-9": 2 and 5 to 9. */
 function numbersIn(text = "") {
-  return text.split(" ").filter(Boolean).map(Number);
+  return text.split(" ").filter(Boolean).flatMap((part) => {
+    const [first, last = first] = part.split("-").map(Number);
+    return Array.from({ length: last - first + 1 }, (_, i) => first + i);
+  });
 }
 
 /** Makes a group of the drawing a button. */
@@ -242,7 +242,7 @@ function put(place, text, odd) {
 function describe(model, n, known, gradient) {
   const node = model.nodes[n];
   const kind = { input: "input", captured: "captured array", constant: "constant" }[node.kind];
-  const parts = [`${plain(node.name)}: ${kind ?? node.words}`];
+  const parts = [`${plain(node.name)}: ${kind ?? model.data.words[n]}`];
   if (node.shape.length > 0) parts.push(shapeText(node.shape));
   if (known && model.value(n) !== null) parts.push(`value ${brief(model.value(n))}`);
   if (gradient !== null) parts.push(`gradient ${brief(gradient)}`);

@@ -1,5 +1,7 @@
 // The page itself: one state, changed by buttons, keys and the address, and everything drawn from it.
 
+const MOST_CHOICES = 6000; // nodes that a list offers
+
 class Page {
   constructor() {
     this.data = JSON.parse(document.getElementById("data").textContent);
@@ -59,29 +61,50 @@ class Page {
     }
     document.getElementById("wrt-choice").hidden = !this.panels.tells || !this.model.editable;
     document.querySelector(".trace").classList.toggle("is-untold", !this.panels.tells);
-    const options = (select) => {
-      this.model.nodes.forEach((node, n) => {
-        if (node.kind !== "constant" && node.dtype[0] === "f") {
-          select.append(make("option", { value: n }, plain(node.name)));
-        }
-      });
-    };
     this.of = document.getElementById("of");
     this.by = document.getElementById("by");
-    options(this.of);
-    options(this.by);
-    this.of.value = this.data.outputs[0];
-    this.by.value = this.data.inputs[0] ?? 0;
+    const varying = this.model.nodes.map((_, n) => n).filter((n) => this.varies(n));
+    this.offered = new Set();
+    if (varying.length <= MOST_CHOICES) this.offerAll(varying);
+    this.pair(this.data.outputs[0], this.data.inputs[0] ?? 0);
+  }
+
+  varies(n) {
+    return this.model.nodes[n].kind !== "constant" && this.model.nodes[n].dtype[0] === "f";
+  }
+
+  offerAll(nodes) {
+    for (const select of [this.of, this.by]) {
+      select.append(...nodes.map((n) => make("option", { value: n }, plain(this.model.nodes[n].name))));
+    }
+    this.offered = new Set(nodes);
+  }
+
+  /** A node among those that can be chosen; of very many only those that once were. */
+  offer(n) {
+    if (this.offered.has(n)) return;
+    const later = [...this.offered].filter((m) => m > n);
+    this.offered.add(n);
+    for (const select of [this.of, this.by]) {
+      const next = later.length === 0 ? null : select.querySelector(`[value="${Math.min(...later)}"]`);
+      select.insertBefore(make("option", { value: n }, plain(this.model.nodes[n].name)), next);
+    }
+  }
+
+  /** The two nodes of the derivative panel. */
+  pair(of, by) {
+    for (const n of [of, by]) if (this.varies(n)) this.offer(n);
+    this.of.value = of;
+    this.by.value = by;
   }
 
   /** A click on a node: the last two clicked ones are compared. */
   choose(n) {
-    if (this.model.nodes[n].kind !== "constant" && this.model.nodes[n].dtype[0] === "f") {
+    if (this.varies(n)) {
       this.chosen = [...this.chosen.filter((m) => m !== n), n].slice(-2);
       if (this.chosen.length === 2) {
         const [by, of] = [...this.chosen].sort((a, b) => a - b);
-        this.of.value = of;
-        this.by.value = by;
+        this.pair(of, by);
         this.say(`Comparing ${plain(this.model.nodes[of].name)} with ${plain(this.model.nodes[by].name)}.`);
       }
     }

@@ -11,16 +11,65 @@ function received({ shape, kind, entries }) {
   return kind === "b1" ? Boolean(entries[0]) : Number(entries[0]);
 }
 
+/** The bytes that Python packed as text. */
+function unpacked(text) {
+  return Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+}
+
+const MOST_SENT = 64; // entries of an array up to which Python sends them; of others the range
+
+/** Arrays that Python sent one behind the other, of the shapes that the page knows them to have. */
+class Packed {
+  constructor({ there, entries, ranges, texts }, shapeOf, count) {
+    const bytes = new DataView(unpacked(entries).buffer);
+    this.entries = Float64Array.from({ length: bytes.byteLength / 8 }, (_, i) => bytes.getFloat64(8 * i, true));
+    this.bits = unpacked(there);
+    this.ranges = ranges;
+    this.texts = texts; // of complex numbers
+    this.shapeOf = shapeOf;
+    this.ends = new Int32Array(count);
+    let end = 0;
+    for (let k = 0; k < count; k++) {
+      const size = this.has(k) ? sizeOf({ shape: shapeOf(k) }) : 0;
+      if (size <= MOST_SENT) end += size;
+      this.ends[k] = end;
+    }
+    if (end !== this.entries.length) throw new Error("The page's numbers don't fit its graph.");
+  }
+
+  has(k) {
+    return (this.bits[k >> 3] & (128 >> (k & 7))) !== 0;
+  }
+
+  at(k) {
+    const texts = this.texts[k];
+    if (texts !== undefined) return { shape: this.shapeOf(k), entries: texts };
+    if (!this.has(k)) return null;
+    const entries = Array.from(this.entries.subarray(k === 0 ? 0 : this.ends[k - 1], this.ends[k]));
+    return { shape: this.shapeOf(k), entries, range: this.ranges[k] };
+  }
+}
+
+/** Arrays of one shape added up; null for none, or where only the ranges of several are known. */
+function added(parts) {
+  if (parts.length < 2) return parts[0] ?? null;
+  if (parts.some((part) => part.entries.length !== sizeOf(part))) return null;
+  const entries = parts[0].entries.map((_, i) => parts.reduce((sum, part) => sum + part.entries[i], 0));
+  return { shape: parts[0].shape, entries };
+}
+
 class Model {
   /** `sweep` is the printed arithmetic, or null where there is none. */
   constructor(data, sweep) {
     this.data = data;
-    this.nodes = data.nodes;
-    this.edges = data.edges;
+    this.nodes = data.nodes.map(([name, gate, ...reads]) => ({ ...data.gates[gate], name, reads }));
+    this.edges = this.nodes.flatMap((node, target) => node.reads.map((source, slot) => (
+      { ...node.slots[slot], source, target, slot }
+    )));
     this.sweep = sweep;
-    this.into = data.nodes.map(() => []);
-    this.outOf = data.nodes.map(() => []);
-    data.edges.forEach((edge, k) => {
+    this.into = this.nodes.map(() => []);
+    this.outOf = this.nodes.map(() => []);
+    this.edges.forEach((edge, k) => {
       this.into[edge.target].push(k);
       this.outOf[edge.source].push(k);
     });
@@ -28,6 +77,7 @@ class Model {
     this.steps = this.listSteps();
     this.failure = "";
     this.seed = data.shown?.along === undefined ? null : [data.shown.along, 0];
+    if (data.shown !== undefined) this.sent = this.unpack(data.shown);
     if (sweep !== null) {
       this.leaves = data.leaves.map(received);
       this.captured = data.captured.map(received);
@@ -35,6 +85,19 @@ class Model {
       this.seed = data.moving.length > 0 ? [data.moving[0], 0] : null;
       this.compute();
     }
+  }
+
+  /** Python's own numbers. */
+  unpack(shown) {
+    const [nodes, edges] = [this.nodes.length, this.edges.length];
+    const own = (n) => this.nodes[n].shape;
+    return {
+      value: new Packed(shown.value, own, nodes),
+      gradient: new Packed(shown.gradient, own, nodes),
+      tangent: new Packed(shown.tangent, own, nodes),
+      contribution: new Packed(shown.contribution, (k) => own(this.edges[k].source), edges),
+      local: new Packed(shown.local, (k) => this.localShape(this.edges[k]), edges),
+    };
   }
 
   /** Whether inputs can be edited here. */
@@ -111,10 +174,7 @@ class Model {
   }
 
   array(what, number, shape) {
-    if (!this.editable) {
-      const sent = this.data.shown[what]?.[number];
-      return sent ? { ...sent, entries: sent.entries.map(Number) } : null;
-    }
+    if (!this.editable) return this.sent[what].at(number);
     const place = this.data.places[what][number];
     if (place === undefined || this.results === null) return null;
     const result = this.results[place];
@@ -124,7 +184,7 @@ class Model {
   value(n) {
     const node = this.nodes[n];
     if (node.kind === "constant") {
-      return { shape: node.value.shape, entries: node.value.entries.map(Number) };
+      return { ...node.value, entries: node.value.entries.map(Number) };
     }
     return this.array("value", n, node.shape);
   }
@@ -142,12 +202,9 @@ class Model {
     return found;
   }
 
-  /** What flows back along several edges of one source, added up; null for none. */
+  /** What flows back along several edges of one source, added up; null where it isn't known. */
   together(edges) {
-    const parts = edges.map((k) => this.contribution(k)).filter((part) => part !== null);
-    if (parts.length < 2) return parts[0] ?? null;
-    const entries = parts[0].entries.map((_, i) => parts.reduce((sum, part) => sum + part.entries[i], 0));
-    return { shape: parts[0].shape, entries };
+    return added(edges.map((k) => this.contribution(k)).filter((part) => part !== null));
   }
 
   /** ∂target/∂source: entry by entry, or a Jacobian as rows of the target. */
@@ -157,11 +214,14 @@ class Model {
     if (edge.constant !== undefined) {
       return { shape: target.shape, entries: new Array(sizeOf(target)).fill(edge.constant) };
     }
-    const shape = edge.how === "entries" ? target.shape : [
-      ...target.shape, ...this.nodes[edge.source].shape,
-    ];
-    const found = this.array("local", k, shape);
+    const found = this.array("local", k, this.localShape(edge));
     return found === null ? null : { ...found, entries: found.entries.map(Number) }; // true is 1
+  }
+
+  /** Entry by entry the target's own shape, else that of a Jacobian. */
+  localShape({ how, source, target }) {
+    const { shape } = this.nodes[target];
+    return how === "entries" ? shape : [...shape, ...this.nodes[source].shape];
   }
 
   // ---- how far a step has come ---------------------------------------------------------------------
@@ -195,12 +255,9 @@ class Model {
     if (own && seeded) {
       parts.unshift({ shape: this.nodes[n].shape, entries: this.ones(n) });
     }
-    const sum = parts.length === 0 ? null : {
-      shape: this.nodes[n].shape,
-      entries: parts[0].entries.map((_, i) => parts.reduce((s, p) => s + p.entries[i], 0)),
-    };
+    const sum = () => added(parts);
     const whole = there.length === edges.length && (!own || seeded);
-    return { sum: whole ? this.gradient(n) ?? sum : sum, parts, there, of: edges.length, whole };
+    return { sum: whole ? this.gradient(n) ?? sum() : sum(), parts, there, of: edges.length, whole };
   }
 
   ones(n) {

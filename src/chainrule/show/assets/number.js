@@ -2,6 +2,7 @@
 
 /** A number in a few significant digits; what isn't finite is named. */
 function short(x, digits = 5) {
+  if (typeof x === "string") return x; // a complex number, as Python wrote it
   if (typeof x === "boolean") return x ? "true" : "false";
   if (Number.isNaN(x)) return "NaN";
   if (!Number.isFinite(x)) return x > 0 ? "∞" : "−∞";
@@ -62,6 +63,7 @@ function brief(array) {
 /** From the least entry to the greatest; Python sends it where it doesn't send all entries. */
 function rangeOf(array) {
   const { entries, range } = array;
+  if (typeof entries[0] === "string") return "complex numbers";
   if (hasOdd(array)) return range ? "some not finite" : `${entries.filter(isOdd).length} not finite`;
   const [least, most] = range ?? entries.reduce(
     ([low, high], x) => [Math.min(low, x), Math.max(high, x)], [Infinity, -Infinity],
@@ -167,22 +169,28 @@ const MATHML_ATTRIBUTES = new Set(
   ["mathvariant", "stretchy", "displaystyle", "display", "fence", "form", "lspace"],
 );
 
-/** MathML text as elements: only those of mathematics, none of their links or scripts. */
-function mathematics(text) {
+const PLACE = "\ue000"; // before the place of a name
+
+/** MathML text as elements: only those of mathematics, none of their links or scripts. `named`
+    makes the element of a name from its place. */
+function mathematics(text, named) {
   const parsed = new DOMParser().parseFromString(text, "application/xml").documentElement;
-  return rebuilt(parsed);
+  return rebuilt(parsed, named);
 }
 
-function rebuilt(node) {
+function rebuilt(node, named) {
   if (node.nodeType === Node.TEXT_NODE) return document.createTextNode(node.nodeValue);
   if (node.nodeType !== Node.ELEMENT_NODE || !MATHML.has(node.localName)) {
     return document.createTextNode(node.textContent);
+  }
+  if (node.localName === "mi" && node.textContent.startsWith(PLACE)) {
+    return named(node.textContent.slice(PLACE.length));
   }
   const element = document.createElementNS("http://www.w3.org/1998/Math/MathML", node.localName);
   for (const { name, value } of node.attributes) {
     if (MATHML_ATTRIBUTES.has(name)) element.setAttribute(name, value);
   }
-  element.append(...Array.from(node.childNodes, rebuilt));
+  element.append(...Array.from(node.childNodes, (child) => rebuilt(child, named)));
   if (/^m[on]$/.test(element.localName)) element.textContent = minus(element.textContent);
   if (element.textContent === "\u2062" && node.previousSibling?.localName !== "mn") {
     element.textContent = "·"; // x·z, but 2q

@@ -21,8 +21,9 @@ function mathElement(tag, text) {
   return element;
 }
 
-/** A name in a formula. */
+/** A name in a formula, or a number that stands in its place. */
 function mathName(text) {
+  if (/^-?\d+(\.\d+)?$/.test(text)) return mathElement("mn", minus(text));
   const [base, index] = indexed(text);
   if (index === "") return mathElement("mi", base);
   const sub = document.createElementNS("http://www.w3.org/1998/Math/MathML", "msub");
@@ -214,7 +215,7 @@ class Panels {
     const source = model.nodes[edge.source];
     const upstream = model.gradient(n);
     const local = model.local(k);
-    const words = breaking(mathematics(edge.formula));
+    const words = breaking(mathematics(edge.formula, this.named(node)));
     const whole = edge.how === "entries" || local?.shape.length <= 2;
     const rule = [fraction(node.name, source.name), whole ? [" = ", words] : ""];
     const numbers = whole ? shown(local, "local", 4) : make("span", { class: "rule" }, words);
@@ -288,8 +289,13 @@ class Panels {
 
   /** The right-hand side of a node's equation. */
   right(node) {
-    node.mathematics ??= mathematics(node.formula);
+    node.mathematics ??= mathematics(node.formula, this.named(node));
     return node.mathematics.cloneNode(true);
+  }
+
+  /** What the places in a node's formulas are called: "y" itself, "0", "1" … its operands. */
+  named(node) {
+    return (place) => mathName(place === "y" ? node.name : this.model.nodes[node.reads[place]].name);
   }
 
   counts(at) {

@@ -23,25 +23,28 @@ class Source {
       return lines;
     });
     document.getElementById("source-card").hidden = this.lines.length === 0;
-    this.data.lines.forEach((at, n) => {
-      if (at === null) return;
-      const line = this.lines[at[0]][at[1]];
+    this.data.spots.forEach((_, spot) => {
+      const line = this.lineOf(this.data.lines.lastIndexOf(spot));
       line.classList.add("has-node");
-      line.addEventListener("mouseenter", () => this.onHover(n));
+      line.addEventListener("mouseenter", () => this.onHover(this.data.lines.lastIndexOf(spot)));
       line.addEventListener("mouseleave", () => this.onHover(null));
     });
+  }
+
+  /** The line that a node stands in; null where there is none. */
+  lineOf(n) {
+    const spot = n === null || n < 0 ? null : this.data.lines[n];
+    if (spot === null) return null;
+    const [block, line] = this.data.spots[spot];
+    return this.lines[block][line];
   }
 
   /** Marks the line of the gate at work, and of the node that is pointed at. */
   highlight(active, hovered) {
     for (const block of this.lines) for (const line of block) line.classList.remove("is-active", "is-hovered");
-    const mark = (n, name) => {
-      const at = n === null || n < 0 ? null : this.data.lines[n];
-      if (at !== null) this.lines[at[0]][at[1]].classList.add(name);
-      return at === null ? null : this.lines[at[0]][at[1]];
-    };
-    const line = mark(active, "is-active");
-    mark(hovered, "is-hovered");
+    const line = this.lineOf(active);
+    line?.classList.add("is-active");
+    this.lineOf(hovered)?.classList.add("is-hovered");
     const box = document.getElementById("source");
     if (line !== null && box.scrollHeight > box.clientHeight) {
       box.scrollTop = line.offsetTop - box.clientHeight / 2;

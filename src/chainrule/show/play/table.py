@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.base.errors import ArgumentError
-from chainrule.train.table import Encoder, known_column, read_table
+from chainrule.train.table import Encoder, known_column
+from chainrule.train.table_file import Table, read_table
 from chainrule.train.table_split import split_table
 
 MOST_ROWS = 20_000
@@ -51,12 +52,12 @@ def table_rows(
     """
     columns = read_table(path)
     name = known_target(columns, target)
-    notes = []
+    notes = list(columns.notes)
     count = len(columns[name])
     if count > MOST_ROWS:
         chance = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, count, 2])))
         kept = np.sort(chance.choice(count, MOST_ROWS, replace=False))
-        columns = {key: values[kept] for key, values in columns.items()}
+        columns = Table({key: values[kept] for key, values in columns.items()})
         notes.append(f"{MOST_ROWS:,} of {count:,} rows, drawn at random")
     parts, encoder = split_table(columns, name, task, validation=VALIDATION, test=0.0, seed=seed)
     _refuse_large(parts.train[0].shape[1], encoder)
@@ -64,8 +65,7 @@ def table_rows(
     if gaps:
         what = "value" if gaps == 1 else "values"
         notes.append(f"{gaps:,} missing or infinite {what} counted as the mean of the column")
-    if encoder.ignored:
-        notes.append(f"left out, too many different texts: {', '.join(encoder.ignored)}")
+    notes += encoder.notes
     return TableRows(parts.train, parts.validation, encoder, tuple(notes))
 
 

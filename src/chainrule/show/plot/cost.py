@@ -11,6 +11,7 @@ import numpy as np
 from chainrule.base.errors import ArgumentError
 from chainrule.ir.program import Equation, Program
 from chainrule.optimise.pipeline import optimise
+from chainrule.optimise.trust import on_trust
 from chainrule.show.plot.plot import Look, Plot, draw_curves, legend
 from chainrule.show.source.writer import kind_of
 from chainrule.tracing.stage import trace_program
@@ -86,7 +87,7 @@ def _one_hidden_layer(inputs: int, outputs: int) -> tuple[Callable[..., Any], np
 
 def multiplications(f: Callable[..., Any], *args: Any) -> int:
     """The multiplications of one evaluation; divisions and powers count as one each."""
-    return _of_program(optimise(trace_program(f, *args, values=False)))
+    return _of_program(optimise(on_trust(trace_program(f, *args, values=False))))
 
 
 def _of_program(program: Program) -> int:

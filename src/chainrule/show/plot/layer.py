@@ -16,7 +16,7 @@ from chainrule.show import palette
 from chainrule.show.plot.plot import Look, Plot, in_panels
 from chainrule.tracing.stage import StageTrace
 from chainrule.tracing.tracer import Tracer
-from chainrule.train.compiled import leaves
+from chainrule.train.compiled import leaves, output_names
 from chainrule.train.objective import Batch, Objective
 from chainrule.transform.gradient import grad
 
@@ -91,7 +91,9 @@ def _lowered(
             fix='name one, loss="mse", or compile the model',
         )
     truths = [np.asarray(label) for label in leaves(y)]
-    parts = model.compiled.parts(map_tree(type_of, prediction), list(map(type_of, truths)))
+    types = map_tree(type_of, prediction)
+    names = model.output_names() or output_names(types)
+    parts = model.compiled.parts(types, list(map(type_of, truths)), names)
     objective = Objective(model, parts, model.compiled.regularizer)
     batch = Batch(inputs, truths, [None] * len(truths), None)
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.optimise.pipeline import optimise
+from chainrule.optimise.trust import on_trust
 from chainrule.show.plot.plot import Look, Plot, draw_curves, legend
 from chainrule.tracing.stage import trace_program
 from chainrule.transform.gradient import grad
@@ -49,7 +50,7 @@ def expression_swell(
         counts["written out"].append(formula.count_ops(0, shared=False))
         counts["shared"].append(formula.count_ops(0))
         program = trace_program(grad(lambda v, n=n: f(v, n)), x, values=False)
-        counts["automatic"].append(len(optimise(program)))
+        counts["automatic"].append(len(optimise(on_trust(program))))
 
     def draw(figure: Any, look: Look) -> None:
         axes = figure.subplots()

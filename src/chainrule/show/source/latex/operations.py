@@ -305,6 +305,7 @@ EXPRESSIONS: dict[str, Callable[..., Any]] = {
     "fmax": _function(r"\max"),
     "fmin": _function(r"\min"),
     "select": _select,
+    "withhold": lambda site, x, used: _select(site, used, x, Piece("0")),
     "greater": _infix(">", COMPARE),
     "greater_equal": _infix(r"\geq", COMPARE),
     "less": _infix("<", COMPARE),
@@ -339,6 +340,7 @@ EXPRESSIONS: dict[str, Callable[..., Any]] = {
     "copy": _itself,
     "stop_gradient": _itself,
     "unseen": _itself,
+    "without_nan": _itself,
     "broadcast_to": _itself,
     "random_placed": lambda site, x, loc, scale: Piece(
         rf"{within(loc, ADD)} + {within(scale, MULTIPLY)}\, {within(x, MULTIPLY + 1)}", ADD

@@ -193,6 +193,8 @@ EXPRESSIONS: dict[str, Callable[..., Any]] = {
     "copy": _copy,
     "stop_gradient": _itself,
     "unseen": _itself,
+    "without_nan": _itself,
     "random_placed": _placed,
     "select": _calls("np.where"),
+    "withhold": lambda site, x, used: call("np.where", used, x, Piece("0")),
 }
