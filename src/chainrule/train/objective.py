@@ -52,6 +52,7 @@ class Objective:
         self.model = model
         self.parts = parts
         self.weights = model.weights_by_path()
+        self.carried = model.carried_by_path()
         self.penalties = penalties(self.weights, regularizer)
         self.constraints = {
             path: weight.constraint

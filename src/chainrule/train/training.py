@@ -54,7 +54,7 @@ class Training:
         slots = model.optimizer_state
         if slots is None:
             slots = self.optimizer.init(variables["parameters"])
-        self.carried = model.carried_by_path()
+        self.carried = how.objective.carried
         state = variables["state"] | self._states()
         self.carry = Carry(variables["parameters"], state, slots, how.meters.init())
         first = first_layer(model, how.objective, self.optimizer, source.plan, compiled.blocked)
