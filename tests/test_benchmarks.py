@@ -38,7 +38,7 @@ def code(*lines):
     "workload",
     [
         *("W1", "W2", "W3", "W4", "W5", "W6", "W7", "W9", "W10", "W11", "GMM", "LSTM"),
-        *("call", "joins", "products", "calls", "files", "digits"),
+        *("call", "joins", "products", "calls", "trees", "files", "digits"),
     ],
 )
 def test_a_workload_runs(workload):
