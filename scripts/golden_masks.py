@@ -11,9 +11,7 @@ The versions used stand in the file, under "about".
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ os.environ.setdefault("JAX_ENABLE_X64", "1")
 import jax
 import keras
 import numpy as np
+from golden_json import write
 
 keras.src.backend.common.dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64"
 
@@ -135,14 +134,6 @@ def case(name: str, chain: list[Layer], number: int) -> dict[str, Any]:
     }
 
 
-def rounded(tree: Any) -> Any:
-    if isinstance(tree, dict):
-        return {key: rounded(value) for key, value in tree.items()}
-    if isinstance(tree, (list, tuple)):
-        return [rounded(value) for value in tree]
-    return float(f"{tree:.9g}") if isinstance(tree, float) else tree
-
-
 if __name__ == "__main__":
     keras.config.set_dtype_policy("float64")
     keras.config.set_floatx("float64")
@@ -150,5 +141,4 @@ if __name__ == "__main__":
     cases = [case(name, chain, k) for k, (name, chain) in enumerate(CHAINS.items())]
     about = {"keras": keras.__version__, "jax": jax.__version__, "rate": RATE}
     TARGET.parent.mkdir(parents=True, exist_ok=True)
-    TARGET.write_text(json.dumps(rounded({"about": about, "cases": cases})) + "\n")
-    sys.stdout.write(f"{len(cases)} models, {TARGET.stat().st_size / 1e3:.0f} kB\n")
+    write(TARGET, about, cases)

@@ -13,9 +13,7 @@ The versions used stand in the file, under "about".
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +22,7 @@ os.environ.setdefault("KERAS_BACKEND", "torch")
 import keras
 import numpy as np
 import torch
+from golden_json import write
 
 keras.src.backend.common.dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64"
 
@@ -107,19 +106,10 @@ def case(name: str, chain: list[Layer], number: int) -> dict[str, Any]:
     }
 
 
-def rounded(tree: Any) -> Any:
-    if isinstance(tree, dict):
-        return {key: rounded(value) for key, value in tree.items()}
-    if isinstance(tree, (list, tuple)):
-        return [rounded(value) for value in tree]
-    return float(f"{tree:.9g}") if isinstance(tree, float) else tree
-
-
 if __name__ == "__main__":
     keras.config.set_dtype_policy("float64")
     keras.config.set_floatx("float64")
     copy_states()
     cases = [case(name, chain, k) for k, (name, chain) in enumerate(CHAINS.items())]
     about = {"keras": keras.__version__, "torch": torch.__version__, "rate": RATE, "size": SIZE}
-    TARGET.write_text(json.dumps(rounded({"about": about, "cases": cases})) + "\n")
-    sys.stdout.write(f"{len(cases)} models, {TARGET.stat().st_size / 1e3:.0f} kB\n")
+    write(TARGET, about, cases)

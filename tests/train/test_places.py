@@ -96,33 +96,31 @@ def power_cut(epoch, logs):
         raise RuntimeError("the lights go out")
 
 
+def logged(folder, last):
+    """Callbacks that go on where a training was cut, in a log that goes on as well."""
+    log = cr.train.CSVLogger(folder / "log.csv")
+    return cr.train.BackupAndRestore(folder / "b"), log, last
+
+
 def test_half_a_line_in_a_log_is_dropped(tmp_path):
     """As a full disk leaves it: the epoch it was of comes again."""
     log = tmp_path / "log.csv"
-
-    def callbacks(last):
-        return cr.train.BackupAndRestore(tmp_path / "b"), cr.train.CSVLogger(log), last
-
     with pytest.raises(RuntimeError, match="lights"):
-        fit(*callbacks(power_cut), epochs=4)
+        fit(*logged(tmp_path, power_cut), epochs=4)
     with open(log, "a") as file:
         file.write("3,0.5")
-    fit(*callbacks(lambda epoch, logs: None), epochs=4)
+    fit(*logged(tmp_path, lambda epoch, logs: None), epochs=4)
     with open(log, newline="") as file:
         assert [row["epoch"] for row in csv.DictReader(file)] == ["0", "1", "2", "3"]
 
 
 def test_another_log_in_its_place_is_left_alone(tmp_path):
     log = tmp_path / "log.csv"
-
-    def callbacks(last):
-        return cr.train.BackupAndRestore(tmp_path / "b"), cr.train.CSVLogger(log), last
-
     with pytest.raises(RuntimeError, match="lights"):
-        fit(*callbacks(power_cut), epochs=4)
+        fit(*logged(tmp_path, power_cut), epochs=4)
     log.write_text("name,value\nmine,1\n")
     with pytest.raises(cr.ArgumentError, match="isn't the one that the training has begun"):
-        fit(*callbacks(lambda epoch, logs: None), epochs=4)
+        fit(*logged(tmp_path, lambda epoch, logs: None), epochs=4)
     assert log.read_text() == "name,value\nmine,1\n"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import threading
@@ -282,9 +283,8 @@ class Variant:
             for var, array in unit.program.captured
         ]
         native = unit.native() if compiled else None
-        try:
-            if native is not None:
+        if native is not None:
+            # As above: the error that a user is to see comes from doing it once more.
+            with contextlib.suppress(Failed, ArithmeticError, TypeError, ValueError):
                 return native(leaves, captured)
-        except (Failed, ArithmeticError, TypeError, ValueError):
-            pass  # as above: the error to be seen comes from NumPy
         return unit.numpy()(leaves, captured)

@@ -61,12 +61,12 @@ class Training:
         self.blocked = first is not None
         key = ("train", how.objective, source.plan, self.blocked)
         self.program = compiled.kept(key, lambda: jit(settled(self._steps(first))))
-        carried = compiled.kept(("carried", how.objective), lambda: _bytes(self.carry))
-        self.memory, self.large = Memory(), carried >= _LARGE_BYTES
+        handed = compiled.kept(("bytes", how.objective), lambda: _bytes(self.carry))
+        self.memory, self.large = Memory(), handed >= _LARGE_BYTES
         # What a step takes is known from the last time, where there was one like it.
         self.pace = compiled.kept(
             ("pace", key, by_batch, current()),
-            lambda: _Pace(by_batch, carried, BLOCK if self.blocked else 1),
+            lambda: _Pace(by_batch, handed, BLOCK if self.blocked else 1),
         )
         self.position = (0, 0)
         self.callbacks: Sequence[Callback] = ()
